@@ -1,0 +1,36 @@
+"""What sealed data is bound to. A context is authenticated, never stored: who opens must already know it. No Django here."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where a piece of sealed data belongs. Moved to another row, field, tenant, subject or scope, it does not open."""
+
+    organization: str
+    subjects: tuple[str, ...]
+    scope: str
+    kind: str
+    field: str
+    object_code: str
+
+    def encode(self, key_ids: Sequence[bytes], version: int = FORMAT_VERSION) -> bytes:
+        """Every part length-prefixed (4 bytes, big-endian), tuples prefixed by their count: one encoding per context."""
+        subjects = sorted(self.subjects)
+        parts = [
+            bytes([version]),
+            self.organization.encode(),
+            struct.pack(">I", len(subjects)),
+            *[subject.encode() for subject in subjects],
+            self.scope.encode(),
+            self.kind.encode(),
+            self.field.encode(),
+            self.object_code.encode(),
+            struct.pack(">I", len(key_ids)),
+            *key_ids,
+        ]
+        return b"".join(struct.pack(">I", len(part)) + part for part in parts)

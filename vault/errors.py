@@ -1,0 +1,46 @@
+"""What can go wrong with sealed data. Each error carries a stable code; `transient` says whether waiting can help."""
+
+
+class VaultError(Exception):
+    """Base of all errors of this room. Messages never hold keys or plaintext."""
+
+    code = "vault_error"
+    transient = False
+
+
+class SealBroken(VaultError):
+    """The sealed bytes do not open in this context: altered, moved, cut short, or of an unknown version."""
+
+    code = "seal_broken"
+
+
+class KeyShredded(VaultError):
+    """A key that the data needs was destroyed, or ordered destroyed."""
+
+    code = "data_destroyed"
+
+
+class KeyMissing(VaultError):
+    """The key that sealed bytes name belongs to somebody else or was never there."""
+
+    code = "key_missing"
+
+
+class ProviderUnavailable(VaultError):
+    """The key provider does not answer; nothing is read or written until it does."""
+
+    code = "key_provider_unavailable"
+    transient = True
+
+
+class KeyringInvalid(VaultError):
+    """The keyring file is missing, malformed, or readable by others."""
+
+    code = "keyring_invalid"
+
+
+class StorageUnavailable(VaultError):
+    """A sealed file cannot be read or written (disk full, file gone)."""
+
+    code = "storage_unavailable"
+    transient = True

@@ -1,0 +1,107 @@
+"""The sealed format, version 1: a short header that names the keys, then a C2SP chunked-encryption stream (Cobblestone-256).
+
+    version (1 byte) | number of keys (1 byte) | key ids (16 bytes each) | salt (24) | commitment (32) | chunks
+
+The header is authenticated through the context. No Django here; docs/sealed-format.md describes it for other implementations.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from vault.context import FORMAT_VERSION, Context
+from vault.errors import SealBroken
+
+KEY_BYTES: Final = 32
+KEY_ID_BYTES: Final = 16
+MAX_KEYS: Final = 255
+_SEVERAL: Final = b"voxgov/v1/several"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The keys that a sealed piece needs, in sorted order."""
+
+    key_ids: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        return bytes([FORMAT_VERSION, len(self.key_ids)]) + b"".join(self.key_ids)
+
+    @property
+    def size(self) -> int:
+        return 2 + KEY_ID_BYTES * len(self.key_ids)
+
+
+def parse_header(start: bytes) -> Header:
+    """Reads the header from the first bytes of a sealed piece. Raises `SealBroken`."""
+    if len(start) < 2:
+        raise SealBroken("cut short")
+    if start[0] != FORMAT_VERSION:
+        raise SealBroken(f"unknown format version {start[0]}")
+    count = start[1]
+    end = 2 + KEY_ID_BYTES * count
+    if count == 0 or len(start) < end:
+        raise SealBroken("cut short")
+    ids = tuple(start[2 + i * KEY_ID_BYTES : 2 + (i + 1) * KEY_ID_BYTES] for i in range(count))
+    if list(ids) != sorted(set(ids)):
+        raise SealBroken("key ids are not in order")
+    return Header(ids)
+
+
+class InputKey:
+    """The input key of one sealed piece. Shows nothing, cannot be pickled or copied."""
+
+    __slots__ = ("_bytes",)
+
+    def __init__(self, value: bytes) -> None:
+        if len(value) != KEY_BYTES:
+            raise ValueError("a key has 32 bytes")
+        self._bytes = value
+
+    def __repr__(self) -> str:
+        return "InputKey(...)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("keys are not serialized")
+
+    def encryptor(self, context: bytes) -> Cobblestone256Encryptor:
+        return Cobblestone256Encryptor(self._bytes, context)
+
+    def decryptor(self, context: bytes) -> Cobblestone256Decryptor:
+        return Cobblestone256Decryptor(self._bytes, context)
+
+    def reveal(self) -> bytes:
+        """The raw bytes, for wrapping and range reading only."""
+        return self._bytes
+
+
+def combine(keys: Sequence[InputKey]) -> InputKey:
+    """One key is the input key itself. Several are combined by HKDF-SHA512 (RFC 5869), so that every one is needed.
+
+    `keys` come in the order of the header's key ids.
+    """
+    if len(keys) == 1:
+        return keys[0]
+    material = b"".join(struct.pack(">I", KEY_BYTES) + key.reveal() for key in keys)
+    return InputKey(HKDF(algorithm=SHA512(), length=KEY_BYTES, salt=None, info=_SEVERAL).derive(material))
+
+
+def seal(key: InputKey, header: Header, context: Context, plaintext: bytes) -> bytes:
+    """Seals a small value in one go."""
+    encryptor = key.encryptor(context.encode(header.key_ids))
+    return header.encode() + encryptor.update(plaintext) + encryptor.finalize()
+
+
+def open_sealed(key: InputKey, header: Header, context: Context, sealed: bytes) -> bytes:
+    """Opens a small value. Raises `SealBroken`; nothing is returned before the whole was authenticated."""
+    decryptor = key.decryptor(context.encode(header.key_ids))
+    try:
+        return decryptor.update(sealed[header.size :]) + decryptor.finalize()
+    except (InvalidTag, ValueError) as error:
+        raise SealBroken("does not open in this context") from error

@@ -1,0 +1,82 @@
+"""Wrapped keys (in the `keys` database), orders to shred them, and the sealed files. Owners are opaque codes; no foreign keys."""
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class KeyClass(models.TextChoices):
+    """`subject`: one person and scope. `work`: one recording waiting for analysis. `record`: one person's identity and evidence."""
+
+    SUBJECT = "subject"
+    WORK = "work"
+    RECORD = "record"
+
+
+class DataKey(models.Model):
+    """A random data key, wrapped under an epoch key at the provider. `generation` counts the shred orders before it."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.CharField(max_length=36)
+    key_class = models.CharField(max_length=16, choices=KeyClass.choices)
+    owner = models.CharField(max_length=36)
+    scope = models.CharField(max_length=32, blank=True)
+    generation = models.IntegerField()
+    epoch = models.IntegerField()
+    wrapped = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["organization", "key_class", "owner", "scope", "generation"], name="one_key_per_generation"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class ShredOrder(models.Model):
+    """The order to destroy keys, written in the transaction that closes the gate. From that commit on they open nothing.
+
+    An empty `scope` means every scope of the owner. Only `done_at` and `certificate` ever change.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True)
+    organization = models.CharField(max_length=36)
+    key_class = models.CharField(max_length=16, choices=KeyClass.choices)
+    owner = models.CharField(max_length=36)
+    scope = models.CharField(max_length=32, blank=True)
+    reason = models.CharField(max_length=64)
+    ordered_at = models.DateTimeField(auto_now_add=True)
+    done_at = models.DateTimeField(null=True)
+    certificate = models.JSONField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["owner", "key_class", "scope"], name="shred_order_owner"),
+            models.Index(fields=["id"], name="shred_order_open", condition=models.Q(done_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class SealedBlob(models.Model):
+    """A sealed file. The row exists only when the file is whole."""
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True)
+    organization = models.CharField(max_length=36)
+    key_class = models.CharField(max_length=16, choices=KeyClass.choices)
+    owners = models.JSONField(help_text="Codes of every key owner; the blob goes when one of their keys does.")
+    scope = models.CharField(max_length=32, blank=True)
+    plaintext_size = models.BigIntegerField()
+    sealed_size = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64, help_text="Over the sealed bytes.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.code

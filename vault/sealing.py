@@ -1,0 +1,177 @@
+"""The narrow face of the vault: `seal`, `open`, `seal_stream`, `open_stream`, `open_range`, `shred`, and `discard` for files.
+
+Several key names mean that every one of those keys is needed to open. Decryption failure raises, always.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from cryptography.exceptions import InvalidTag
+from django.db import connection, transaction
+
+from vault import format as sealed_format
+from vault import keys as key_store
+from vault import storage
+from vault.codes import new_code
+from vault.context import Context
+from vault.errors import SealBroken, VaultError
+from vault.format import Header
+from vault.keys import KeyName
+from vault.models import KeyClass, SealedBlob, ShredOrder
+from vault.ranges import ChunkReader
+
+READ_SIZE = 256 * 1024
+_MAX_HEADER = 2 + sealed_format.MAX_KEYS * sealed_format.KEY_ID_BYTES
+
+
+def seal(context: Context, keys: Sequence[KeyName], plaintext: bytes) -> bytes:
+    """Seals a small value under all of the keys, which are made first where they are not there yet."""
+    held = key_store.for_sealing(keys)
+    header = Header(tuple(key.id for key in held))
+    return sealed_format.seal(sealed_format.combine([key.key for key in held]), header, context, plaintext)
+
+
+def open(context: Context, keys: Sequence[KeyName], sealed: bytes) -> bytes:
+    """Opens a small value. Raises `SealBroken`, `KeyShredded`, `KeyMissing`, `ProviderUnavailable`."""
+    header = sealed_format.parse_header(sealed)
+    held = key_store.for_opening(keys, header.key_ids)
+    return sealed_format.open_sealed(sealed_format.combine([key.key for key in held]), header, context, sealed)
+
+
+class SealingWriter:
+    """Seals a file while it streams in, in flat memory. Leaving the block without `finish` or by an exception leaves nothing."""
+
+    def __init__(self, context: Context, keys: Sequence[KeyName], code: str) -> None:
+        held = key_store.for_sealing(keys)
+        header = Header(tuple(key.id for key in held))
+        self._names = list(keys)
+        self._code = code
+        self._encryptor = sealed_format.combine([key.key for key in held]).encryptor(context.encode(header.key_ids))
+        self._file = storage.DraftFile(code)
+        self._digest = hashlib.sha256()
+        self._plain = self._sealed = 0
+        self._finished = False
+        self._put(header.encode())
+
+    def __repr__(self) -> str:
+        return f"SealingWriter({self._code})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None or not self._finished:
+            self._file.discard()
+
+    def write(self, plaintext: bytes) -> None:
+        self._plain += len(plaintext)
+        self._put(self._encryptor.update(plaintext))
+
+    def finish(self) -> SealedBlob:
+        """Syncs the file and gives its row, not yet saved: the caller's transaction saves it, or the file is discarded."""
+        self._put(self._encryptor.finalize())
+        self._file.publish()
+        self._finished = True
+        first = self._names[0]
+        return SealedBlob(
+            code=self._code,
+            organization=first.organization,
+            key_class=first.key_class,
+            owners=sorted({name.owner for name in self._names}),
+            scope=first.scope,
+            plaintext_size=self._plain,
+            sealed_size=self._sealed,
+            sha256=self._digest.hexdigest(),
+        )
+
+    def _put(self, sealed: bytes) -> None:
+        self._digest.update(sealed)
+        self._sealed += len(sealed)
+        self._file.write(sealed)
+
+
+def seal_stream(context: Context, keys: Sequence[KeyName], *, code: str) -> SealingWriter:
+    """Begins a sealed file with that code; use it as a context manager."""
+    return SealingWriter(context, keys, code)
+
+
+def open_stream(context: Context, keys: Sequence[KeyName], blob: SealedBlob) -> Iterator[bytes]:
+    """The file's plaintext in pieces. Only when the iterator ends without an error was the file whole."""
+    with storage.open_file(blob.code) as file:
+        header, key = _file_key(file, keys)
+        decryptor = key.decryptor(context.encode(header.key_ids))
+        file.seek(header.size)
+        try:
+            while piece := file.read(READ_SIZE):
+                yield decryptor.update(piece)
+            yield decryptor.finalize()
+        except (InvalidTag, ValueError) as error:
+            raise SealBroken("does not open in this context") from error
+
+
+class RangeReader:
+    """Reads a sealed file by byte range. What it gives is authentic; that the file is whole only `open_stream` proves."""
+
+    def __init__(self, context: Context, keys: Sequence[KeyName], blob: SealedBlob) -> None:
+        self._file = storage.open_file(blob.code)
+        header, key = _file_key(self._file, keys)
+        self._start = header.size
+        self._reader = ChunkReader(key, context.encode(header.key_ids), self._read_at, blob.sealed_size - header.size)
+        if self._reader.size != blob.plaintext_size:
+            raise SealBroken("the file's length is not the one recorded")
+
+    def __repr__(self) -> str:
+        return f"RangeReader(size={self.size})"
+
+    @property
+    def size(self) -> int:
+        """Plaintext bytes."""
+        return self._reader.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`; shorter at the end. Raises `SealBroken`."""
+        return self._reader.read(offset, length)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _read_at(self, offset: int, length: int) -> bytes:
+        self._file.seek(self._start + offset)
+        return self._file.read(length)
+
+
+def open_range(context: Context, keys: Sequence[KeyName], blob: SealedBlob) -> RangeReader:
+    """Opens a sealed file for reading by range. Raises `SealBroken`, `KeyShredded`, `KeyMissing`, `ProviderUnavailable`."""
+    return RangeReader(context, keys, blob)
+
+
+def shred(organization: str, *, owner: str, key_class: KeyClass, scope: str = "", reason: str) -> ShredOrder:
+    """Orders keys destroyed, in the caller's transaction: from its commit on nothing under them opens. No `scope`: all."""
+    if not connection.in_atomic_block:
+        raise ShredOutsideTransaction("a shred order must commit with what closes the gate")
+    return ShredOrder.objects.create(
+        code=new_code(), organization=organization, key_class=key_class, owner=owner, scope=scope, reason=reason
+    )
+
+
+def discard(blob: SealedBlob) -> None:
+    """Deletes a sealed file: the row in the caller's transaction, the file after it commits."""
+    code = blob.code
+    SealedBlob.objects.filter(code=code).delete()
+    transaction.on_commit(lambda: storage.remove(code) and None)
+
+
+class ShredOutsideTransaction(VaultError):
+    """A shred order was written outside a transaction."""
+
+    code = "shred_outside_transaction"
+
+
+def _file_key(file: BinaryIO, keys: Sequence[KeyName]) -> tuple[Header, sealed_format.InputKey]:
+    header = sealed_format.parse_header(file.read(_MAX_HEADER))
+    held = key_store.for_opening(keys, header.key_ids)
+    return header, sealed_format.combine([key.key for key in held])
