@@ -1,0 +1,78 @@
+"""Carrying out destruction orders: every holder in the inventory destroys its part, then the order is marked done.
+
+Resumable: an order is done only when its last step is; a crash anywhere runs it again, and every step is idempotent.
+"""
+
+from collections.abc import Iterator
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from audit import trail
+from audit.entry import ObjectKind, Reference
+from audit.events import EventName
+from consent import inventory
+from consent.inventory import Target
+from consent.models import ConsentRecord, Decision, DestructionOrder
+
+ACTOR = trail.system("destruction")
+
+
+def carry_out_orders(limit: int = 100) -> int:
+    """Carries out up to `limit` open orders, oldest first; returns how many were finished."""
+    done = 0
+    for code in list(_open_orders(limit)):
+        done += carry_out(code)
+    return done
+
+
+def carry_out(code: str) -> bool:
+    """Carries out one order. False when another worker has it in hand or it is done."""
+    with transaction.atomic():
+        order = (
+            DestructionOrder.objects.select_for_update(skip_locked=True)
+            .select_related("project")
+            .filter(code=code, done_at=None)
+            .first()
+        )
+        if order is None:
+            return False
+        target = Target(
+            organization=order.organization,
+            project=order.project_id,
+            subject=order.subject,
+            made_until=order.ordered_at,
+            purpose=order.purpose,
+            scopes=frozenset(order.scopes),
+        )
+        counts = {holder.name: holder.destroy(target) for holder in inventory.holders()}
+        order.destroyed = {name: count for name, count in counts.items() if count}
+        order.done_at = timezone.now()
+        order.save(update_fields=["destroyed", "done_at"])
+        trail.record(
+            EventName.DATA_DESTROYED,
+            organization=order.organization,
+            actor=ACTOR,
+            objects=[Reference(ObjectKind.PROJECT, order.project.code)]
+            if target.whole_person
+            else [Reference(ObjectKind.SUBJECT, order.subject), Reference(ObjectKind.PROJECT, order.project.code)],
+            reason=order.reason,
+            detail={"scopes": sorted(order.scopes), **{f"destroyed_{name}": n for name, n in order.destroyed.items()}},
+        )
+        if target.whole_person:
+            _forget(order)
+    return True
+
+
+def _open_orders(limit: int) -> Iterator[str]:
+    yield from DestructionOrder.objects.filter(done_at=None).order_by("id").values_list("code", flat=True)[:limit]
+
+
+def _forget(order: DestructionOrder) -> None:
+    """After a whole person went: the salts that link log entries to them go, and the decisions about them."""
+    codes = {order.subject}
+    codes.update(Decision.objects.filter(subjects__contains=[order.subject]).values_list("code", flat=True))
+    codes.update(ConsentRecord.objects.filter(subject__code=order.subject).values_list("code", flat=True))
+    trail.forget(order.organization, codes)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT consent_prune_decisions(%s)", [order.subject])

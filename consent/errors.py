@@ -1,0 +1,94 @@
+"""Errors of the consent room. `code` is stable and part of the API; messages say what and where, never whose."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from consent.gate import Verdict
+
+
+class ConsentError(Exception):
+    """Base of all errors of this room."""
+
+    code = "consent_error"
+
+
+class ConsentDenied(ConsentError):
+    """The gate said no. The denial is recorded (and, unless asked for otherwise, committed) before this is raised."""
+
+    code = "consent_denied"
+
+    def __init__(self, verdict: "Verdict", decision: str) -> None:
+        missing = sorted({denial.scope for denial in verdict.denials})
+        super().__init__(f"not permitted: {', '.join(missing)}")
+        self.verdict = verdict
+        self.decision = decision
+
+
+class GateInsideTransaction(ConsentError):
+    """`require` was called inside a transaction without saying so; a rollback there could lose the denial."""
+
+    code = "gate_inside_transaction"
+
+
+class PermitForged(ConsentError):
+    """A Permit can only come from the gate."""
+
+    code = "permit_forged"
+
+
+class BeyondPermit(ConsentError):
+    """Something was asked for that the Permit in hand does not name."""
+
+    code = "beyond_permit"
+
+
+class NoticeImmutable(ConsentError):
+    """A published notice never changes; publish a new version."""
+
+    code = "notice_immutable"
+
+
+class NoticeNotPublished(ConsentError):
+    """Consent can only be recorded under a published notice that is still valid for its purpose."""
+
+    code = "notice_not_published"
+
+
+class InvalidRecord(ConsentError):
+    """A field of a consent record, purpose or notice is missing or contradicts another. `field` says which."""
+
+    code = "invalid_record"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class SubjectErased(ConsentError):
+    """The person was erased; nothing can be recorded for them any more."""
+
+    code = "subject_erased"
+
+
+class NothingToWithdraw(ConsentError):
+    """No grant in force matches what was asked to be withdrawn."""
+
+    code = "nothing_to_withdraw"
+
+
+class DuplicateSubject(ConsentError):
+    """Another subject of this project has the same external reference."""
+
+    code = "duplicate_subject"
+
+
+class HolderMissing(ConsentError):
+    """An order names a kind of personal data that the inventory does not know."""
+
+    code = "holder_missing"
+
+
+class GateOutsideTransaction(ConsentError):
+    """The locks that protect a commit were asked for outside a transaction."""
+
+    code = "gate_outside_transaction"

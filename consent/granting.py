@@ -1,0 +1,159 @@
+"""Recording what a person answered: one consent record, one append-only grant revision per scope, one current row each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import Project
+from audit import trail
+from audit.entry import Actor, ObjectKind, Reference
+from audit.events import EventName
+from consent import subjects
+from consent.errors import InvalidRecord, NoticeNotPublished
+from consent.gate import CLOCK_SKEW
+from consent.models import ConsentRecord, CurrentGrant, Grant, Notice, Purpose, Subject
+from consent.vocabulary import EvidenceMethod, GrantState, Scope
+from vault import sealing
+from vault.codes import new_code
+from vault.context import Context
+from vault.keys import KeyName
+
+MAX_ORIGIN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person answered, as the caller attests it. Times are aware.
+
+    `evidence_sha256` is the hash of exactly what was shown; it must be the notice's own, so that a record cannot claim another
+    text. `covers_recorded_from` names recordings made before the answer.
+    """
+
+    scopes: tuple[Scope, ...]
+    given: bool
+    explicit: bool
+    given_at: datetime
+    evidence_method: EvidenceMethod
+    evidence_sha256: str
+    evidence_origin: str = ""
+    expires_at: datetime | None = None
+    covers_recorded_from: datetime | None = None
+
+
+def record_consent(
+    project: Project, subject: Subject, purpose: Purpose, notice: Notice, answer: Answer, *, actor: Actor
+) -> ConsentRecord:
+    """Records an answer, given or refused. Raises `InvalidRecord`, `NoticeNotPublished`, `SubjectErased`."""
+    _require_consistent(project, subject, purpose, notice, answer)
+    organization = project.organization.code
+    code = new_code()
+    origin = None
+    if answer.evidence_origin:
+        origin = sealing.seal(
+            origin_context(organization, subject.code, code),
+            [KeyName.record(organization, subject.code)],
+            answer.evidence_origin.encode(),
+        )
+    state = GrantState.GIVEN if answer.given else GrantState.REFUSED
+    with transaction.atomic():
+        locked = subjects.lock(subject.pk)
+        record: ConsentRecord = ConsentRecord.objects.create(
+            code=code,
+            project=project,
+            subject=locked,
+            purpose=purpose,
+            notice=notice,
+            explicit=answer.explicit,
+            given_at=answer.given_at,
+            expires_at=answer.expires_at,
+            covers_recorded_from=answer.covers_recorded_from,
+            evidence_method=answer.evidence_method.value,
+            evidence_sha256=answer.evidence_sha256,
+            evidence_origin=origin,
+        )
+        for scope in sorted(set(answer.scopes)):
+            revise(record, scope, state, actor=actor)
+        epoch = subjects.move_consent_epoch(locked)
+        trail.record(
+            EventName.GRANT_GIVEN if answer.given else EventName.GRANT_REFUSED,
+            organization=organization,
+            actor=actor,
+            objects=[
+                Reference(ObjectKind.CONSENT, record.code),
+                Reference(ObjectKind.SUBJECT, locked.code, epoch),
+                Reference(ObjectKind.PURPOSE, purpose.code),
+                Reference(ObjectKind.NOTICE, notice.code),
+            ],
+            detail={
+                "scopes": sorted(scope.value for scope in set(answer.scopes)),
+                "notice_sha256": notice.sha256,
+                "evidence_sha256": answer.evidence_sha256,
+                "explicit": answer.explicit,
+            },
+        )
+    return record
+
+
+def revise(record: ConsentRecord, scope: Scope | str, state: GrantState, *, actor: Actor, reason: str = "") -> Grant:
+    """The next revision of one scope, made current. The caller holds the subject's lock and moves the epoch."""
+    last = Grant.objects.filter(record=record, scope=scope).order_by("-revision").first()
+    grant: Grant = Grant.objects.create(
+        record=record,
+        scope=str(scope),
+        revision=1 if last is None else last.revision + 1,
+        state=state.value,
+        actor_kind=actor.kind.value,
+        actor_code=actor.code,
+        reason=reason,
+    )
+    CurrentGrant.objects.update_or_create(
+        subject=record.subject, purpose=record.purpose, scope=str(scope), defaults={"grant": grant}
+    )
+    return grant
+
+
+def origin_context(organization: str, subject: str, record: str) -> Context:
+    return Context(
+        organization=organization,
+        subjects=(subject,),
+        scope="record",
+        kind="consent",
+        field="evidence_origin",
+        object_code=record,
+    )
+
+
+def _require_consistent(project: Project, subject: Subject, purpose: Purpose, notice: Notice, answer: Answer) -> None:
+    homes: Sequence[tuple[str, int]] = (
+        ("subject", subject.project_id),
+        ("purpose", purpose.project_id),
+        ("notice", notice.project_id),
+    )
+    for name, home in homes:
+        if home != project.pk:
+            raise InvalidRecord(name, "belongs to another project")
+    if not answer.scopes:
+        raise InvalidRecord("scopes", "name at least one scope")
+    outside = sorted({scope.value for scope in answer.scopes} - set(purpose.scopes))
+    if outside:
+        raise InvalidRecord("scopes", f"the purpose does not include {', '.join(outside)}")
+    if notice.series_id != purpose.series_id:
+        raise InvalidRecord("notice", "is not a version of the purpose's notice")
+    if notice.published_at is None:
+        raise NoticeNotPublished("consent needs a published notice")
+    if notice.version < notice.series.least_valid_version:
+        raise NoticeNotPublished("a newer material version of this notice is in force")
+    if answer.evidence_sha256 != notice.sha256:
+        raise InvalidRecord("evidence_sha256", "is not the hash of the notice that was named")
+    if len(answer.evidence_origin) > MAX_ORIGIN:
+        raise InvalidRecord("evidence_origin", f"at most {MAX_ORIGIN} characters")
+    now = timezone.now()
+    if answer.given_at > now + CLOCK_SKEW:
+        raise InvalidRecord("given_at", "lies in the future")
+    if answer.expires_at is not None and answer.expires_at <= max(now, answer.given_at):
+        raise InvalidRecord("expires_at", "must lie in the future")
+    if answer.covers_recorded_from is not None and answer.covers_recorded_from > answer.given_at:
+        raise InvalidRecord("covers_recorded_from", "must not be later than given_at")

@@ -1,0 +1,149 @@
+"""The consent room's own entries in the inventory of personal data, and the fields below it that hold none.
+
+After erasure what stays readable of a grant is: subject code, purpose, scope, notice hash, state, times, evidence hash.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from consent import inventory
+from consent.inventory import Category, Target
+from consent.models import ConsentRecord, Decision, Subject
+
+
+class IdentityHolder:
+    """Who a subject is outside voxgov: the sealed external reference and its blind index."""
+
+    name = "identity"
+    category = Category.IDENTITY
+    fields = frozenset({"consent.Subject.external_reference", "consent.Subject.external_index"})
+
+    def _rows(self, target: Target) -> QuerySet[Subject]:
+        if not target.whole_person:
+            return Subject.objects.none()
+        return Subject.objects.filter(project=target.project, code=target.subject, external_index__isnull=False)
+
+    def count(self, target: Target) -> int:
+        return self._rows(target).count()
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for row in self._rows(target):
+            yield {"subject": row.code, "registered_at": row.created_at}
+
+    def destroy(self, target: Target) -> int:
+        return self._rows(target).update(external_reference=None, external_index=None)
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        return 0
+
+
+class ConsentHolder:
+    """Consent records and their grants. Proof of consent stays (GDPR art. 7(1), 17(3)(e)); the evidence's origin is sealed under
+    the record key and ends with it."""
+
+    name = "consent"
+    category = Category.CONSENT
+    fields = frozenset(
+        {
+            "consent.Subject.code",
+            "consent.Subject.consent_epoch",
+            "consent.Subject.created_at",
+            "consent.Subject.erased_at",
+            "consent.ConsentRecord.code",
+            "consent.ConsentRecord.subject",
+            "consent.ConsentRecord.explicit",
+            "consent.ConsentRecord.given_at",
+            "consent.ConsentRecord.registered_at",
+            "consent.ConsentRecord.expires_at",
+            "consent.ConsentRecord.covers_recorded_from",
+            "consent.ConsentRecord.evidence_method",
+            "consent.ConsentRecord.evidence_sha256",
+            "consent.ConsentRecord.evidence_origin",
+            "consent.Grant.code",
+            "consent.Grant.state",
+            "consent.Grant.scope",
+            "consent.Grant.at",
+            "consent.Grant.reason",
+            "consent.CurrentGrant.subject",
+            "consent.CurrentGrant.scope",
+            "consent.CurrentGrant.grant",
+            "consent.DestructionOrder.subject",
+        }
+    )
+
+    def _rows(self, target: Target) -> QuerySet[ConsentRecord]:
+        return ConsentRecord.objects.filter(project=target.project, subject__code=target.subject)
+
+    def count(self, target: Target) -> int:
+        return self._rows(target).count()
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for record in self._rows(target).select_related("purpose", "notice").order_by("id"):
+            yield {
+                "consent": record.code,
+                "purpose": record.purpose.code,
+                "notice_sha256": record.notice.sha256,
+                "given_at": record.given_at,
+                "registered_at": record.registered_at,
+                "revisions": [
+                    {"scope": g.scope, "revision": g.revision, "state": g.state, "at": g.at}
+                    for g in record.grants.order_by("id")
+                ],
+            }
+
+    def destroy(self, target: Target) -> int:
+        """Nothing but the record key, which the erasure's shred order takes: the bare record is proof and stays."""
+        return 0
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        return 0
+
+
+class DecisionHolder:
+    """What the gate decided about a person."""
+
+    name = "decisions"
+    category = Category.DECISIONS
+    fields = frozenset(
+        {
+            f"consent.Decision.{name}"
+            for name in ("code", "object_code", "subjects", "request", "granted", "denials", "allowed", "action", "at")
+        }
+    )
+
+    def _rows(self, target: Target) -> QuerySet[Decision]:
+        if not target.whole_person:
+            return Decision.objects.none()
+        return Decision.objects.filter(project=target.project, subjects__contains=[target.subject])
+
+    def count(self, target: Target) -> int:
+        return self._rows(target).count()
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for row in Decision.objects.filter(project=target.project, subjects__contains=[target.subject]).order_by("id"):
+            yield {"decision": row.code, "action": row.action, "allowed": row.allowed, "at": row.at}
+
+    def destroy(self, target: Target) -> int:
+        """The application may not delete decisions; a database function may, after checking that the person was erased."""
+        if not target.whole_person:
+            return 0
+        return _call("SELECT consent_prune_decisions(%s)", target.subject)
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        return _call("SELECT consent_prune_old_decisions(%s, %s, %s)", project, made_before, limit)
+
+
+def _call(statement: str, *values: str | int | datetime) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, list(values))
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def declare_all() -> None:
+    """Declares this room's holders, and the fields of this room and those below that hold nothing personal."""
+    for holder in (IdentityHolder(), ConsentHolder(), DecisionHolder()):
+        inventory.declare(holder)

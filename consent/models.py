@@ -1,0 +1,293 @@
+"""Subjects, notices, purposes, consent records and their revisions, decisions, and orders to destroy.
+
+Append-only by the application's database role: Notice (once published, by trigger), ConsentRecord, Grant, Decision.
+Rules live in `gate`, `law`, `granting`, `withdrawal`, `publishing`; nothing here decides anything.
+"""
+
+from typing import Any, ClassVar, Self
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+
+from accounts.access import projects_with
+from accounts.models import Project
+from accounts.roles import Permission
+from consent.vocabulary import Context, EvidenceMethod, GrantState, LawfulBasis, Scope
+from vault.codes import new_code
+
+
+class ScopedQuerySet(models.QuerySet[Any]):
+    """Rows of projects in which the viewer holds the model's `view_permission`; nothing when unsure."""
+
+    project_path: ClassVar[str] = "project"
+
+    def visible_to(self, user: Any) -> Self:
+        permission: Permission = self.model.view_permission
+        path: str = getattr(self.model, "project_path", "project")
+        return self.filter(**{f"{path}__in": projects_with(user, permission)})
+
+
+def _choices(words: Any) -> list[tuple[str, str]]:
+    return [(word.value, word.value) for word in words]
+
+
+class Subject(models.Model):
+    """A person whose voice it is, known by an opaque code. `consent_epoch` moves with each change of their grants."""
+
+    view_permission: ClassVar = Permission.VIEW_CONSENT
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="subjects")
+    external_reference = models.BinaryField(
+        null=True, editable=False, help_text="Sealed under the subject's record key; empty when none was given."
+    )
+    external_index = models.BinaryField(
+        max_length=32, null=True, editable=False, help_text="Blind index of the external reference."
+    )
+    consent_epoch = models.BigIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    erased_at = models.DateTimeField(null=True, editable=False)
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "external_index"], name="one_subject_per_reference"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class NoticeSeries(models.Model):
+    """The versions of one notice. `least_valid_version` closes the gate for every grant on an older version, in one row."""
+
+    view_permission: ClassVar = Permission.VIEW_CONSENT
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="notice_series")
+    name = models.CharField(max_length=120)
+    least_valid_version = models.IntegerField(default=1, editable=False)
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["project", "name"], name="one_series_per_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Notice(models.Model):
+    """One version of a notice in one language: exactly the text that a person is shown before consenting."""
+
+    view_permission: ClassVar = Permission.VIEW_CONSENT
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="notices")
+    series = models.ForeignKey(NoticeSeries, on_delete=models.PROTECT, related_name="notices")
+    version = models.IntegerField()
+    language = models.CharField(max_length=35, help_text="BCP 47 language tag.")
+    title = models.CharField(max_length=200)
+    text = models.TextField()
+    material = models.BooleanField(help_text="A material version ends the validity of every older version.")
+    sha256 = models.CharField(max_length=64, editable=False, help_text="Over the canonical form (RFC 8785).")
+    created_at = models.DateTimeField(auto_now_add=True)
+    published_at = models.DateTimeField(null=True, editable=False)
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["series", "version", "language"], name="one_notice_per_version_and_language"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.series_id}/{self.version} {self.language}"
+
+
+class Purpose(models.Model):
+    """Why voices are processed: lawful basis, the scopes and contexts it may use, who receives the results."""
+
+    view_permission: ClassVar = Permission.VIEW_CONSENT
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="purposes")
+    series = models.ForeignKey(NoticeSeries, on_delete=models.PROTECT, related_name="purposes")
+    name = models.CharField(max_length=120)
+    description = models.TextField(blank=True)
+    lawful_basis = models.CharField(max_length=32, choices=_choices(LawfulBasis))
+    scopes = ArrayField(models.CharField(max_length=32, choices=_choices(Scope)))
+    contexts = ArrayField(models.CharField(max_length=32, choices=_choices(Context)))
+    recipients = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["project", "name"], name="one_purpose_per_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ConsentRecord(models.Model):
+    """What one person was shown and answered, once: the fixed part of an ISO/IEC TS 27560 record. Append-only."""
+
+    view_permission: ClassVar = Permission.VIEW_CONSENT
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="consent_records")
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="consent_records")
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT, related_name="consent_records")
+    notice = models.ForeignKey(Notice, on_delete=models.PROTECT, related_name="consent_records")
+    explicit = models.BooleanField(help_text="GDPR art. 9: special-category scopes open for explicit consent only.")
+    given_at = models.DateTimeField(help_text="When the person answered, as asserted.")
+    registered_at = models.DateTimeField(auto_now_add=True, help_text="When it was recorded here; the gate opens then.")
+    expires_at = models.DateTimeField(null=True, blank=True)
+    covers_recorded_from = models.DateTimeField(
+        null=True, blank=True, help_text="Set when the person also named earlier recordings: those from this time on."
+    )
+    evidence_method = models.CharField(max_length=32, choices=_choices(EvidenceMethod))
+    evidence_sha256 = models.CharField(max_length=64, help_text="SHA-256 of exactly what was shown.")
+    evidence_origin = models.BinaryField(
+        null=True, editable=False, help_text="Where the answer came from; sealed under the subject's record key."
+    )
+
+    objects = ScopedQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Grant(models.Model):
+    """One revision of one scope of a consent record. Append-only: a change is a new revision."""
+
+    view_permission: ClassVar = Permission.VIEW_CONSENT
+    project_path: ClassVar = "record__project"
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    record = models.ForeignKey(ConsentRecord, on_delete=models.PROTECT, related_name="grants")
+    scope = models.CharField(max_length=32, choices=_choices(Scope))
+    revision = models.IntegerField()
+    state = models.CharField(max_length=16, choices=_choices(GrantState))
+    at = models.DateTimeField(auto_now_add=True)
+    actor_kind = models.CharField(max_length=16)
+    actor_code = models.CharField(max_length=64)
+    reason = models.CharField(max_length=200, blank=True)
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["record", "scope", "revision"], name="one_grant_per_revision"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.state}"
+
+
+class CurrentGrant(models.Model):
+    """Which revision counts now: one row per subject, purpose and scope."""
+
+    id = models.BigAutoField(primary_key=True)
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="current_grants")
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT, related_name="current_grants")
+    scope = models.CharField(max_length=32, choices=_choices(Scope))
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["subject", "purpose", "scope"], name="one_current_grant"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} of {self.subject_id}"
+
+
+class Decision(models.Model):
+    """The gate's recorded answer. Append-only; rows about an erased person go with their data."""
+
+    view_permission: ClassVar = Permission.VIEW_DECISION
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="decisions")
+    action = models.CharField(max_length=16)
+    object_code = models.CharField(max_length=36, blank=True, help_text="The recording or analysis, when there is one.")
+    allowed = models.BooleanField()
+    subjects = ArrayField(models.CharField(max_length=36), help_text="Codes of everyone it was about.")
+    request = models.JSONField(help_text="What was asked: purpose, context, roles, scopes, recording time.")
+    granted = models.JSONField(help_text="Per participant and scope: the grant revision that it rests on.")
+    denials = models.JSONField(help_text="Per participant and scope: reason, rule, remedy.")
+    policy_epoch = models.BigIntegerField()
+    rule_set = models.CharField(max_length=32)
+    actor_kind = models.CharField(max_length=16)
+    actor_code = models.CharField(max_length=64)
+    at = models.DateTimeField(auto_now_add=True)
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        indexes: ClassVar = [
+            GinIndex(fields=["subjects"], name="decision_subjects"),
+            models.Index(fields=["object_code"], name="decision_object"),
+            models.Index(fields=["project", "-id"], name="decision_recent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {'allowed' if self.allowed else 'denied'}"
+
+
+class DestructionOrder(models.Model):
+    """What must go: written in the transaction that closes the gate, carried out by a resumable worker.
+
+    Empty `scopes` mean the whole person. `purpose` limits the order to results made under it. Until `done_at` is set the data
+    is already unreadable, because the gate is closed and the vault checks its own orders.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    organization = models.CharField(max_length=36)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="+")
+    subject = models.CharField(max_length=36, help_text="Code; the order outlives the row.")
+    purpose = models.CharField(max_length=36, blank=True)
+    scopes = ArrayField(models.CharField(max_length=32), default=list)
+    reason = models.CharField(max_length=32)
+    ordered_at = models.DateTimeField(auto_now_add=True)
+    done_at = models.DateTimeField(null=True)
+    destroyed = models.JSONField(default=dict, help_text="Counts per kind of data, from the inventory.")
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.code}"
+
+
+class RetentionPolicy(models.Model):
+    """For one project and one category of data: how many days it is kept after it was made. None: the category's default."""
+
+    view_permission: ClassVar = Permission.VIEW_CONSENT
+
+    id = models.BigAutoField(primary_key=True)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="retention_policies")
+    category = models.CharField(max_length=32)
+    days = models.PositiveIntegerField()
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "category"], name="one_policy_per_category")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.category}: {self.days} days"

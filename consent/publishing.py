@@ -1,0 +1,153 @@
+"""Notices and purposes: drafting, publishing, changing. Each change that can close the gate moves the policy epoch."""
+
+import hashlib
+from collections.abc import Sequence
+
+import rfc8785
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from accounts.membership import move_policy_epoch
+from accounts.models import Project
+from audit import trail
+from audit.entry import Actor, ObjectKind, Reference
+from audit.events import EventName
+from consent.errors import InvalidRecord, NoticeImmutable
+from consent.models import Notice, NoticeSeries, Purpose
+from consent.vocabulary import Context, LawfulBasis, Scope
+
+
+def canonical_notice(*, series: str, version: int, language: str, title: str, text: str) -> bytes:
+    """What the hash of a notice is taken over: canonical JSON (RFC 8785) of exactly what is shown and its version."""
+    return rfc8785.dumps({"series": series, "version": version, "language": language, "title": title, "text": text})
+
+
+@transaction.atomic
+def draft_notice(
+    project: Project, *, series: str, language: str, title: str, text: str, material: bool, actor: Actor
+) -> Notice:
+    """A new version of the series in one language, not yet shown to anyone. Versions count up from 1."""
+    for name, value in (("series", series), ("language", language), ("title", title), ("text", text)):
+        if not value.strip():
+            raise InvalidRecord(name, "must not be empty")
+    home, _ = NoticeSeries.objects.get_or_create(project=project, name=series)
+    NoticeSeries.objects.select_for_update().get(pk=home.pk)
+    latest = Notice.objects.filter(series=home).aggregate(latest=Max("version"))["latest"] or 0
+    # A translation joins the newest version as long as nobody has been shown that version yet.
+    open_version = (
+        latest > 0
+        and not Notice.objects.filter(series=home, version=latest, published_at__isnull=False).exists()
+        and not Notice.objects.filter(series=home, version=latest, language=language).exists()
+    )
+    version = latest if open_version else latest + 1
+    notice = Notice.objects.create(
+        project=project,
+        series=home,
+        version=version,
+        language=language,
+        title=title,
+        text=text,
+        material=material,
+        sha256=hashlib.sha256(
+            canonical_notice(series=home.code, version=version, language=language, title=title, text=text)
+        ).hexdigest(),
+    )
+    _record(EventName.NOTICE_DRAFTED, project, notice, actor)
+    return notice
+
+
+@transaction.atomic
+def publish_notice(notice: Notice, *, actor: Actor) -> Notice:
+    """Makes the notice public and fixed. A material version closes the gate for every grant on an older one at this commit,
+    by one row. Raises `NoticeImmutable` when it is published already, `InvalidRecord` when a newer version is out."""
+    series = NoticeSeries.objects.select_for_update().get(pk=notice.series_id)
+    notice = Notice.objects.select_for_update().get(pk=notice.pk)
+    if notice.published_at is not None:
+        raise NoticeImmutable("this notice is already published; draft a new version")
+    if notice.version < series.least_valid_version:
+        raise InvalidRecord("version", "a newer material version is already published")
+    notice.published_at = timezone.now()
+    notice.save(update_fields=["published_at"])
+    if notice.material and notice.version > series.least_valid_version:
+        series.least_valid_version = notice.version
+        series.save(update_fields=["least_valid_version"])
+    move_policy_epoch(notice.project.organization_id)
+    _record(EventName.NOTICE_PUBLISHED, notice.project, notice, actor)
+    return notice
+
+
+@transaction.atomic
+def create_purpose(
+    project: Project,
+    *,
+    name: str,
+    series: NoticeSeries,
+    lawful_basis: LawfulBasis,
+    scopes: Sequence[Scope],
+    contexts: Sequence[Context],
+    description: str = "",
+    recipients: Sequence[str] = (),
+    actor: Actor,
+) -> Purpose:
+    """A purpose and the scopes and contexts it may use, each named: there is no "all"."""
+    if series.project_id != project.pk:
+        raise InvalidRecord("notice_series", "belongs to another project")
+    if not scopes:
+        raise InvalidRecord("scopes", "name at least one scope")
+    if not contexts:
+        raise InvalidRecord("contexts", "name at least one context")
+    if Context.UNKNOWN in contexts:
+        raise InvalidRecord("contexts", "a purpose cannot be for an unknown context")
+    if Purpose.objects.filter(project=project, name=name).exists():
+        raise InvalidRecord("name", "another purpose of this project has this name")
+    purpose = Purpose.objects.create(
+        project=project,
+        series=series,
+        name=name,
+        description=description,
+        lawful_basis=lawful_basis.value,
+        scopes=sorted({scope.value for scope in scopes}),
+        contexts=sorted({context.value for context in contexts}),
+        recipients=list(recipients),
+    )
+    move_policy_epoch(project.organization_id)
+    _record_purpose(EventName.PURPOSE_CREATED, purpose, actor)
+    return purpose
+
+
+@transaction.atomic
+def set_purpose_active(purpose: Purpose, active: bool, *, actor: Actor) -> Purpose:
+    """Opens or closes a purpose. Closing it closes the gate for everything that rests on it, at this commit."""
+    purpose = Purpose.objects.select_for_update().get(pk=purpose.pk)
+    if purpose.active != active:
+        purpose.active = active
+        purpose.save(update_fields=["active"])
+        move_policy_epoch(purpose.project.organization_id)
+        _record_purpose(EventName.PURPOSE_CHANGED, purpose, actor)
+    return purpose
+
+
+def _record(name: EventName, project: Project, notice: Notice, actor: Actor) -> None:
+    trail.record(
+        name,
+        organization=project.organization.code,
+        actor=actor,
+        objects=[Reference(ObjectKind.NOTICE, notice.code), Reference(ObjectKind.PROJECT, project.code)],
+        detail={
+            "version": notice.version,
+            "language": notice.language,
+            "sha256": notice.sha256,
+            "material": notice.material,
+        },
+    )
+
+
+def _record_purpose(name: EventName, purpose: Purpose, actor: Actor) -> None:
+    trail.record(
+        name,
+        organization=purpose.project.organization.code,
+        actor=actor,
+        objects=[Reference(ObjectKind.PURPOSE, purpose.code), Reference(ObjectKind.PROJECT, purpose.project.code)],
+        detail={"scopes": purpose.scopes, "contexts": purpose.contexts, "active": purpose.active},
+    )

@@ -1,0 +1,115 @@
+"""Registering people by opaque code. Their external reference is sealed and found only through a blind index."""
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.models import Project
+from audit import trail
+from audit.entry import Actor, ObjectKind, Reference
+from audit.events import EventName
+from consent.errors import DuplicateSubject, InvalidRecord, SubjectErased
+from consent.models import Subject
+from vault import sealing
+from vault.blind import blind_index
+from vault.codes import new_code
+from vault.context import Context
+from vault.keys import KeyName
+
+MAX_REFERENCE = 200
+_INDEX = "subject.external_reference"
+
+
+def register(project: Project, *, external_reference: str = "", actor: Actor) -> Subject:
+    """A new subject of the project. Raises `DuplicateSubject` when another one has the same external reference."""
+    reference = external_reference.strip()
+    if len(reference) > MAX_REFERENCE:
+        raise InvalidRecord("external_reference", f"at most {MAX_REFERENCE} characters")
+    organization = project.organization.code
+    code = new_code()
+    sealed = index = None
+    if reference:
+        index = _index_of(project, reference)
+        sealed = sealing.seal(
+            reference_context(organization, code), [KeyName.record(organization, code)], reference.encode()
+        )
+    try:
+        with transaction.atomic():
+            subject = Subject.objects.create(
+                code=code, project=project, external_reference=sealed, external_index=index
+            )
+            trail.record(
+                EventName.SUBJECT_REGISTERED,
+                organization=organization,
+                actor=actor,
+                objects=[Reference(ObjectKind.SUBJECT, code, 0), Reference(ObjectKind.PROJECT, project.code)],
+            )
+    except IntegrityError as error:
+        raise DuplicateSubject("a subject with this external reference exists already") from error
+    return subject
+
+
+def find_by_reference(project: Project, external_reference: str) -> Subject | None:
+    """The subject with exactly this external reference, if there is one."""
+    index = _index_of(project, external_reference.strip())
+    found: Subject | None = Subject.objects.filter(project=project, external_index=index, erased_at=None).first()
+    return found
+
+
+def reveal_reference(subject: Subject, *, actor: Actor) -> str:
+    """Opens the external reference for somebody who may see it; the look is recorded first. Empty when none was given."""
+    if subject.erased_at is not None:
+        raise SubjectErased("this person's data was erased")
+    organization = subject.project.organization.code
+    with transaction.atomic():
+        trail.record(
+            EventName.SUBJECT_REVEALED,
+            organization=organization,
+            actor=actor,
+            objects=[Reference(ObjectKind.SUBJECT, subject.code, subject.consent_epoch)],
+        )
+    if subject.external_reference is None:
+        return ""
+    return sealing.open(
+        reference_context(organization, subject.code),
+        [KeyName.record(organization, subject.code)],
+        bytes(subject.external_reference),
+    ).decode()
+
+
+def lock(subject_id: int) -> Subject:
+    """The subject's row, locked for a change of their grants; call inside a transaction. Raises `SubjectErased`."""
+    subject: Subject = Subject.objects.select_for_update().get(pk=subject_id)
+    if subject.erased_at is not None:
+        raise SubjectErased("this person's data was erased")
+    return subject
+
+
+def move_consent_epoch(subject: Subject) -> int:
+    """Marks that the subject's grants changed. The caller holds the row's lock."""
+    subject.consent_epoch += 1
+    subject.save(update_fields=["consent_epoch"])
+    return int(subject.consent_epoch)
+
+
+def mark_erased(subject: Subject) -> None:
+    """Closes the gate for the person for good and drops what identified them. The caller holds the row's lock."""
+    subject.erased_at = timezone.now()
+    subject.external_reference = None
+    subject.external_index = None
+    subject.consent_epoch += 1
+    subject.save(update_fields=["erased_at", "external_reference", "external_index", "consent_epoch"])
+
+
+def reference_context(organization: str, code: str) -> Context:
+    return Context(
+        organization=organization,
+        subjects=(code,),
+        scope="record",
+        kind="subject",
+        field="external_reference",
+        object_code=code,
+    )
+
+
+def _index_of(project: Project, reference: str) -> bytes:
+    return blind_index(project.organization.code, f"{_INDEX}/{project.code}", reference)

@@ -1,0 +1,90 @@
+"""The tests' services: a real PostgreSQL and a real Valkey of their own, fresh databases, and the application's own role.
+
+Nothing is rolled back between tests: the domain commits, so tests commit too, and each works in an organization of its own.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = Path(os.environ.setdefault("VOXGOV_VAR", str(ROOT / "var" / "test"))).resolve()
+os.environ.setdefault("VOXGOV_MODELS", str(ROOT / "var" / "models"))
+os.environ["DJANGO_SETTINGS_MODULE"] = "voxgov.settings"
+_services = ExitStack()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from voxgov import database_roles, embedded
+
+    try:
+        embedded_postgres = embedded.EmbeddedPostgres(VAR, durable=False)
+        os.environ.update(_services.enter_context(embedded.embedded_services(VAR, durable=False)))
+        names = [database_roles.DATABASE, database_roles.KEYS_DATABASE]
+        database_roles.drop_databases(embedded_postgres.server, names)
+        embedded_postgres.ensure_databases(names)
+        _manage("vault", "init")
+        _manage("migrate", "--verbosity", "0")
+        _manage("migrate", "--verbosity", "0", "--database", "keys")
+    except BaseException:
+        _services.close()
+        raise
+    import django
+
+    django.setup()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _services.close()
+
+
+def _manage(*arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), *arguments],
+        check=True,
+        env={**os.environ, "VOXGOV_DB_ROLE": "owner"},
+        stdout=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _connections() -> Iterator[None]:
+    """A test that leaves a transaction open or a connection broken fails alone."""
+    yield
+    from django.db import connections
+
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block:
+            connection.close()
+            raise AssertionError("the test left a transaction open")
+
+
+@pytest.fixture
+def superuser() -> Callable[[str], list[tuple[object, ...]]]:
+    """Runs one statement as the database's superuser: what an intruder in the database could do."""
+    from voxgov import database_roles, embedded
+
+    server = embedded.EmbeddedPostgres(VAR, durable=False).server
+
+    def run(statement: str) -> list[tuple[object, ...]]:
+        with server.connect(database_roles.DATABASE) as connection:
+            cursor = connection.execute(statement)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def var() -> Path:
+    return VAR
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The clips that ship with the tests."""
+    return ROOT / "tests" / "data"

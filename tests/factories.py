@@ -1,0 +1,161 @@
+"""Named actors and things for tests: an organization with a project, its clients, a subject. Real domain calls only."""
+
+import hashlib
+import io
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.utils import timezone
+
+from accounts import membership
+from accounts.models import ApiClient, Organization, Project, User
+from accounts.roles import Role
+from analysis import submission
+from analysis.models import Recording
+from audit import trail
+from consent import gate, granting, publishing, subjects
+from consent.models import ConsentRecord, Notice, Purpose, Subject
+from consent.vocabulary import Context, EvidenceMethod, LawfulBasis, ParticipantRole, Scope
+
+ACTOR = trail.system("tests")
+ALL_SCOPES = tuple(Scope)
+_numbers = itertools.count(1)
+
+
+def make_organization(name: str = "") -> Organization:
+    return membership.create_organization(name or f"Organization {next(_numbers)}", actor=ACTOR)
+
+
+def make_project(organization: Organization | None = None) -> Project:
+    return membership.create_project(organization or make_organization(), f"Project {next(_numbers)}", actor=ACTOR)
+
+
+def make_client(project: Project, *roles: Role) -> tuple[ApiClient, str]:
+    """An API client and the secret of a fresh token."""
+    client = membership.create_client(project, f"client {next(_numbers)}", roles, actor=ACTOR)
+    return client, membership.issue_token(client, actor=ACTOR).secret
+
+
+def make_member(project: Project, *roles: Role, password: str = "correct horse battery") -> User:
+    """A person who may sign in to the admin."""
+    user = User(username=f"person{next(_numbers)}", organization=project.organization, is_staff=True)
+    user.set_password(password)
+    user.save()
+    for role in roles:
+        membership.add_member(user, project, role, actor=ACTOR)
+    return user
+
+
+@dataclass(frozen=True)
+class World:
+    """One project ready for recordings: a published notice, a purpose, one subject without any consent yet."""
+
+    organization: Organization
+    project: Project
+    notice: Notice
+    purpose: Purpose
+    subject: Subject
+
+    def another_subject(self, reference: str = "") -> Subject:
+        return subjects.register(self.project, external_reference=reference, actor=ACTOR)
+
+    def consent(
+        self,
+        *scopes: Scope,
+        subject: Subject | None = None,
+        given: bool = True,
+        explicit: bool = True,
+        given_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        covers_recorded_from: datetime | None = None,
+    ) -> ConsentRecord:
+        return granting.record_consent(
+            self.project,
+            subject or self.subject,
+            self.purpose,
+            self.notice,
+            granting.Answer(
+                scopes=tuple(scopes),
+                given=given,
+                explicit=explicit,
+                given_at=given_at or timezone.now() - timedelta(hours=1),
+                evidence_method=EvidenceMethod.WEB_FORM,
+                evidence_sha256=self.notice.sha256,
+                expires_at=expires_at,
+                covers_recorded_from=covers_recorded_from,
+            ),
+            actor=ACTOR,
+        )
+
+    def ask(
+        self,
+        *scopes: Scope,
+        people: Sequence[gate.Participant] | None = None,
+        role: ParticipantRole = ParticipantRole.CUSTOMER,
+        context: Context = Context.SUPPORT,
+        recorded_at: datetime | None = None,
+    ) -> gate.GateRequest:
+        return gate.GateRequest(
+            project=self.project.pk,
+            purpose=self.purpose.code,
+            context=context,
+            jurisdiction="unknown",
+            recorded_at=recorded_at or timezone.now() - timedelta(minutes=1),
+            participants=tuple(people or [gate.Participant(self.subject.code, role)]),
+            scopes=tuple(scopes),
+        )
+
+    def submission(self, *scopes: Scope, people: Sequence[gate.Participant] | None = None) -> submission.Submission:
+        request = self.ask(*scopes, people=people)
+        return submission.Submission(
+            purpose=request.purpose,
+            context=request.context,
+            jurisdiction=request.jurisdiction,
+            recorded_at=request.recorded_at,
+            participants=request.participants,
+            scopes=request.scopes,
+        )
+
+    def upload(self, audio: bytes, *scopes: Scope, people: Sequence[gate.Participant] | None = None) -> Recording:
+        """A complete recording with its job queued."""
+        recording = submission.create_recording(self.project, self.submission(*scopes, people=people), actor=ACTOR)
+        recording, _ = submission.receive_audio(recording, io.BytesIO(audio).read, len(audio), actor=ACTOR)
+        return recording
+
+
+def make_world(
+    scopes: Sequence[Scope] = ALL_SCOPES,
+    contexts: Sequence[Context] = (Context.SUPPORT,),
+    project: Project | None = None,
+) -> World:
+    project = project or make_project()
+    notice = publishing.draft_notice(
+        project,
+        series="voice",
+        language="en",
+        title="How we use your voice",
+        text="We transcribe this call.",
+        material=True,
+        actor=ACTOR,
+    )
+    notice = publishing.publish_notice(notice, actor=ACTOR)
+    purpose = publishing.create_purpose(
+        project,
+        name="support quality",
+        series=notice.series,
+        lawful_basis=LawfulBasis.CONSENT,
+        scopes=scopes,
+        contexts=contexts,
+        actor=ACTOR,
+    )
+    return World(project.organization, project, notice, purpose, subjects.register(project, actor=ACTOR))
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def utc(year: int, month: int, day: int) -> datetime:
+    return datetime(year, month, day, tzinfo=UTC)
