@@ -1,0 +1,87 @@
+"""Deleting one recording: its audio, its jobs and what was derived from it. The row stays as a bare marker until retention ends."""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+from django.utils import timezone
+
+from analysis.models import Analysis, Recording, Result
+from analysis.states import UNFINISHED, AnalysisState, RecordingState, Stage
+from audit import trail
+from audit.entry import Actor, ObjectKind, Reference
+from audit.events import EventName
+from vault import sealing
+from vault.models import KeyClass, SealedBlob
+
+
+@transaction.atomic
+def delete_recording(recording: Recording, *, actor: Actor) -> Recording:
+    """Deletes audio and results of the recording and stops its jobs. Idempotent."""
+    locked: Recording = Recording.objects.select_for_update().get(pk=recording.pk)
+    if locked.state == RecordingState.DELETED:
+        return locked
+    stop_jobs(locked)
+    results = Result.objects.filter(analysis__recording=locked).count()
+    destroy_results(Result.objects.filter(analysis__recording=locked).values_list("pk", flat=True))
+    destroy_audio(locked)
+    locked.state = RecordingState.DELETED.value
+    locked.deleted_at = timezone.now()
+    locked.receiving_until = None
+    locked.save()
+    trail.record(
+        EventName.RECORDING_DELETED,
+        organization=locked.project.organization.code,
+        actor=actor,
+        objects=[
+            Reference(ObjectKind.RECORDING, locked.code),
+            *[
+                Reference(ObjectKind.SUBJECT, p.subject.code, p.subject.consent_epoch)
+                for p in locked.participants.select_related("subject").order_by("position")
+            ],
+            Reference(ObjectKind.PROJECT, locked.project.code),
+        ],
+        detail={"results_destroyed": results},
+    )
+    return locked
+
+
+def stop_jobs(recording: Recording) -> int:
+    """Cancels what is queued and tells what runs to stop at its next check. The caller holds the recording's row."""
+    unfinished = [state.value for state in UNFINISHED]
+    jobs = Analysis.objects.filter(recording=recording, state__in=unfinished)
+    stopped = jobs.update(cancel_requested=True)
+    Analysis.objects.filter(recording=recording, state=AnalysisState.QUEUED.value).update(
+        state=AnalysisState.CANCELLED.value, stage=Stage.FINISHED.value, finished_at=timezone.now()
+    )
+    return stopped
+
+
+def destroy_results(ids: Iterable[int]) -> int:
+    """Deletes result rows; what was sealed in them goes with them."""
+    pks = list(ids)
+    Result.participants.through.objects.filter(result_id__in=pks).delete()
+    deleted, _ = Result.objects.filter(pk__in=pks).delete()
+    return deleted
+
+
+def destroy_audio(recording: Recording) -> int:
+    """Orders the work key destroyed and removes the kept blob. The caller saves the recording."""
+    gone = 0
+    if recording.waiting_audio:
+        sealing.shred(
+            recording.project.organization.code, owner=recording.code, key_class=KeyClass.WORK, reason="deleted"
+        )
+        recording.waiting_audio = ""
+        gone += 1
+    return gone + destroy_kept_audio(recording)
+
+
+def destroy_kept_audio(recording: Recording) -> int:
+    """Removes the kept blob. The caller saves the recording."""
+    if not recording.kept_audio:
+        return 0
+    blob = SealedBlob.objects.filter(code=recording.kept_audio).first()
+    if blob is not None:
+        sealing.discard(blob)
+    recording.kept_audio = ""
+    return 1

@@ -1,0 +1,86 @@
+"""Errors of the analysis room. `code` is stable and part of the API; `transient` says whether trying again can help."""
+
+
+class AnalysisError(Exception):
+    """Base of all errors of this room."""
+
+    code = "analysis_error"
+    transient = False
+
+
+class RecordingNotReceivable(AnalysisError):
+    """Audio was sent for a recording that already has its audio, is receiving it, or is gone."""
+
+    code = "recording_not_receivable"
+
+
+class AudioTooLarge(AnalysisError):
+    """The upload is larger than the configured limit."""
+
+    code = "audio_too_large"
+
+
+class AudioTruncated(AnalysisError):
+    """The body ended before Content-Length said it would; nothing was kept."""
+
+    code = "audio_truncated"
+
+
+class AudioEmpty(AnalysisError):
+    """The body holds no bytes."""
+
+    code = "audio_empty"
+
+
+class AudioGone(AnalysisError):
+    """The recording's audio is no longer there: its last job ended and nobody granted keeping it."""
+
+    code = "audio_gone"
+
+
+class NotFinished(AnalysisError):
+    """Results were asked of a job that has none (yet)."""
+
+    code = "analysis_not_done"
+
+
+class NotCancellable(AnalysisError):
+    """Only a queued or running job can be cancelled."""
+
+    code = "analysis_not_cancellable"
+
+
+class ScopeOutsideRecording(AnalysisError):
+    """A job asked for a scope that the recording was not submitted for."""
+
+    code = "scope_outside_recording"
+
+
+class ScopeWithoutEngine(AnalysisError):
+    """No engine of this version answers the scope; it is refused, never ignored."""
+
+    code = "scope_without_engine"
+
+
+class LeaseLost(AnalysisError):
+    """Another worker holds this job now; this one must stop and write nothing."""
+
+    code = "lease_lost"
+
+
+class CancelRequested(AnalysisError):
+    """Somebody cancelled the job while it ran."""
+
+    code = "cancelled"
+
+
+class ConsentChanged(AnalysisError):
+    """Consent that the running job rests on is no longer in force; what it found is discarded."""
+
+    code = "consent_changed"
+
+
+class TooManyParticipants(AnalysisError):
+    """A recording names more participants, or the same one twice, than it may."""
+
+    code = "participants_invalid"

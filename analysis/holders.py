@@ -1,0 +1,234 @@
+"""The analysis room's entries in the inventory of personal data: audio that waits, audio that is kept, results, recordings."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from analysis import deletion
+from analysis.models import Analysis, Participant, Recording, Result
+from analysis.states import UNFINISHED
+from audit import trail
+from consent import inventory
+from consent.inventory import Category, Target
+from consent.vocabulary import Scope
+from vault import sealing
+from vault.models import KeyClass
+
+
+def _recordings(target: Target) -> QuerySet[Recording]:
+    rows = Recording.objects.filter(
+        project=target.project, participants__subject__code=target.subject, created_at__lte=target.made_until
+    )
+    if target.purpose:
+        rows = rows.filter(purpose__code=target.purpose)
+    return rows.select_related("project__organization").order_by("id")
+
+
+class WaitingAudioHolder:
+    """Audio under the work key. It goes when its last job ends, at the latest when its term does."""
+
+    name = "waiting_audio"
+    category = Category.WAITING_AUDIO
+    fields = frozenset({"analysis.Recording.waiting_audio"})
+
+    def _rows(self, target: Target) -> QuerySet[Recording]:
+        return _recordings(target).exclude(waiting_audio="")
+
+    def count(self, target: Target) -> int:
+        return self._rows(target).count()
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for row in self._rows(target):
+            yield {"recording": row.code, "size": row.size}
+
+    def destroy(self, target: Target) -> int:
+        """The whole person: all of it. Some scopes: where no other scope of the recording is left to analyse."""
+        gone = 0
+        for recording in self._rows(target):
+            if target.whole_person or set(recording.scopes) <= target.scopes:
+                gone += _drop_waiting(recording)
+        return gone
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        rows = Recording.objects.filter(project=project, completed_at__lt=made_before).exclude(waiting_audio="")
+        return sum(_drop_waiting(row) for row in rows.select_related("project__organization").order_by("id")[:limit])
+
+
+def _drop_waiting(recording: Recording) -> int:
+    with transaction.atomic():
+        locked = Recording.objects.select_for_update(of=("self",)).get(pk=recording.pk)
+        if not locked.waiting_audio:
+            return 0
+        deletion.stop_jobs(locked)
+        sealing.shred(
+            recording.project.organization.code, owner=locked.code, key_class=KeyClass.WORK, reason="destroyed"
+        )
+        locked.waiting_audio = ""
+        locked.save(update_fields=["waiting_audio"])
+    return 1
+
+
+class KeptAudioHolder:
+    """Audio that every participant granted keeping, under all their keys."""
+
+    name = "kept_audio"
+    category = Category.KEPT_AUDIO
+    fields = frozenset({"analysis.Recording.kept_audio"})
+
+    def _rows(self, target: Target) -> QuerySet[Recording]:
+        rows = _recordings(target).exclude(kept_audio="")
+        return rows if target.whole_person or Scope.AUDIO_STORE.value in target.scopes else rows.none()
+
+    def count(self, target: Target) -> int:
+        return self._rows(target).count()
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for row in self._rows(target):
+            yield {"recording": row.code, "size": row.size}
+
+    def destroy(self, target: Target) -> int:
+        return sum(_drop_kept(row) for row in self._rows(target))
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        rows = Recording.objects.filter(project=project, completed_at__lt=made_before).exclude(kept_audio="")
+        return sum(_drop_kept(row) for row in rows.order_by("id")[:limit])
+
+
+def _drop_kept(recording: Recording) -> int:
+    with transaction.atomic():
+        locked = Recording.objects.select_for_update(of=("self",)).get(pk=recording.pk)
+        gone = deletion.destroy_kept_audio(locked)
+        locked.save(update_fields=["kept_audio"])
+    return gone
+
+
+class ResultHolder:
+    """What the engines found: words, language, sounds, prosody, expression. Sealed; the rows go too."""
+
+    name = "results"
+    category = Category.RESULTS
+    fields = frozenset(
+        f"analysis.Result.{name}"
+        for name in ("code", "scope", "rests_on", "channels", "sealed", "decision", "input_commitment", "created_at")
+    ) | {"analysis.Result_participants.participant", "analysis.Result_participants.result"}
+
+    def _rows(self, target: Target) -> QuerySet[Result]:
+        rows = Result.objects.filter(
+            analysis__recording__project=target.project,
+            participants__subject__code=target.subject,
+            created_at__lte=target.made_until,
+        )
+        if target.purpose:
+            rows = rows.filter(analysis__recording__purpose__code=target.purpose)
+        if not target.whole_person:
+            rows = rows.filter(rests_on__overlap=sorted(target.scopes))
+        return rows.distinct()
+
+    def count(self, target: Target) -> int:
+        return self._rows(target).count()
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for row in self._rows(target).select_related("analysis__recording").order_by("id"):
+            yield {
+                "result": row.code,
+                "recording": row.analysis.recording.code,
+                "scope": row.scope,
+                "made": row.created_at,
+            }
+
+    def destroy(self, target: Target) -> int:
+        return deletion.destroy_results(self._rows(target).values_list("pk", flat=True))
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        due = Result.objects.filter(analysis__recording__project=project, created_at__lt=made_before).order_by("id")
+        return deletion.destroy_results(due.values_list("pk", flat=True)[:limit])
+
+
+_RECORDING_FIELDS = frozenset(
+    {"code", "purpose", "context", "jurisdiction", "recorded_at", "scopes", "state", "receiving_until", "size"}
+    | {"duration", "channels", "created_at", "completed_at", "deleted_at"}
+)
+_ANALYSIS_FIELDS = frozenset(
+    {"code", "recording", "scopes", "state", "stage", "progress", "decision", "error_code", "error_message"}
+    | {"created_at", "started_at", "finished_at", "cancel_requested", "attempts", "due_at"}
+)
+
+
+class RecordingHolder:
+    """That somebody was recorded: the recording's row, its participants, its jobs."""
+
+    name = "recordings"
+    category = Category.RECORDINGS
+    fields = frozenset(
+        {
+            *(f"analysis.Recording.{name}" for name in _RECORDING_FIELDS),
+            *(f"analysis.Participant.{name}" for name in ("recording", "subject", "role", "channel", "position")),
+            *(f"analysis.Analysis.{name}" for name in _ANALYSIS_FIELDS),
+            "audit.EventReference.code",
+            "audit.EventReference.salt",
+        }
+    )
+
+    def count(self, target: Target) -> int:
+        return _recordings(target).count() if target.whole_person else 0
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for row in _recordings(target):
+            yield {"recording": row.code, "recorded_at": row.recorded_at, "state": row.state, "scopes": row.scopes}
+
+    def destroy(self, target: Target) -> int:
+        """The whole person: their participations go; a recording that nobody else is in goes with its jobs."""
+        if not target.whole_person:
+            return 0
+        return sum(_forget_person(recording, target.subject) for recording in _recordings(target))
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        rows = (
+            Recording.objects.filter(project=project, created_at__lt=made_before)
+            .exclude(analyses__state__in=[state.value for state in UNFINISHED])
+            .select_related("project__organization")
+            .order_by("id")
+        )
+        gone = 0
+        for recording in rows[:limit]:
+            _remove(recording)
+            gone += 1
+        return gone
+
+
+def _forget_person(recording: Recording, subject: str) -> int:
+    others = Participant.objects.filter(recording=recording).exclude(subject__code=subject).exists()
+    if others:
+        # The mixed audio needed this person's key too, and their results are gone: only the tie itself is left to cut.
+        Result.participants.through.objects.filter(
+            participant__recording=recording, participant__subject__code=subject
+        ).delete()
+        deleted, _ = Participant.objects.filter(recording=recording, subject__code=subject).delete()
+        return int(deleted > 0)
+    _remove(recording)
+    return 1
+
+
+def _remove(recording: Recording) -> None:
+    """Deletes the recording with everything under it, and the salts that tie log entries to it."""
+    with transaction.atomic():
+        locked = (
+            Recording.objects.select_for_update(of=("self",))
+            .select_related("project__organization")
+            .get(pk=recording.pk)
+        )
+        codes = [locked.code, *Analysis.objects.filter(recording=locked).values_list("code", flat=True)]
+        results = Result.objects.filter(analysis__recording=locked)
+        deletion.destroy_results(results.values_list("pk", flat=True))
+        deletion.destroy_audio(locked)
+        Participant.objects.filter(recording=locked).delete()
+        Analysis.objects.filter(recording=locked).delete()
+        locked.delete()
+        trail.forget(recording.project.organization.code, codes)
+
+
+def declare_all() -> None:
+    for holder in (WaitingAudioHolder(), KeptAudioHolder(), ResultHolder(), RecordingHolder()):
+        inventory.declare(holder)

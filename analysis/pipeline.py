@@ -1,0 +1,245 @@
+"""One job from claim to commit: gate, decode, listen, gate, commit. Consent is asked at the claim, between batches and again
+inside the committing transaction; what changed in between discards the work.
+
+Which engines there are is in `listening`; who holds the job is in `claiming`; audio that no job needs any more goes in `tidying`.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
+
+from analysis import claiming, decode, tidying
+from analysis.audio import WaitingAudio, keep_audio, open_audio
+from analysis.claiming import Claim
+from analysis.engines.clip import Checkpoint
+from analysis.errors import CancelRequested, ConsentChanged, LeaseLost
+from analysis.listening import Finding, listen
+from analysis.models import Analysis, Participant, Recording, Result
+from analysis.plan import may_keep_audio, plan
+from analysis.sealed_results import result_context, result_keys
+from analysis.states import AnalysisState, Stage
+from analysis.submission import gate_request
+from audit.events import EventName
+from consent import gate, locking
+from consent.errors import ConsentDenied
+from consent.gate import GateRequest, Permit
+from consent.vocabulary import Action, Scope
+from vault import sealing
+from vault.codes import new_code
+from vault.models import SealedBlob
+
+log = structlog.get_logger(__name__)
+
+CHECK_EVERY = 0.5
+"""Seconds between two looks at lease, cancellation and consent while an engine works."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A claimed job and the permission it has."""
+
+    held: Claim
+    recording: Recording
+    request: GateRequest
+    permit: Permit
+    organization: str
+
+
+class Watch:
+    """Looks, at most every `CHECK_EVERY` seconds, whether the job may go on; hands engines their checkpoints."""
+
+    def __init__(self, job: _Job) -> None:
+        self._job = job
+        self._looked = 0.0
+
+    def look(self, stage: Stage, fraction: float) -> None:
+        """Raises `LeaseLost`, `CancelRequested`, `ConsentChanged`."""
+        self._looked = time.monotonic()
+        claiming.report(self._job.held, stage, fraction)
+        if not gate.still_in_force(self._job.permit, self._job.request):
+            raise ConsentChanged("consent changed while the job ran")
+
+    def checkpoint(self, stage: Stage, start: float, end: float) -> Checkpoint:
+        """For one engine: its own 0.0-1.0 becomes `start`-`end` of the job."""
+        self.look(stage, start)
+
+        def check(fraction: float) -> None:
+            if time.monotonic() - self._looked >= CHECK_EVERY:
+                self.look(stage, start + (end - start) * min(1.0, max(0.0, fraction)))
+
+        return check
+
+
+def run(code: str) -> None:
+    """Runs the job if it can be claimed. Whatever happens, the row says so; nothing is raised for a job that lost its claim."""
+    try:
+        job = _begin(code)
+    except LeaseLost:
+        return
+    if job is None:
+        return
+    try:
+        _work(job)
+    except LeaseLost:
+        log.info("job_lost", analysis=code)
+    except Exception as error:
+        _end_badly(job, error)
+    finally:
+        tidying.dispose_of_waiting_audio(job.recording.pk)
+
+
+def _begin(code: str) -> _Job | None:
+    """Claims the job and asks the gate in one transaction: a denial ends the job there and then."""
+    with transaction.atomic():
+        held = claiming.claim(code)
+        if held is None:
+            return None
+        analysis = Analysis.objects.select_related("recording__project__organization", "recording__purpose").get(
+            pk=held.analysis
+        )
+        recording = analysis.recording
+        request = gate_request(recording, [Scope(scope) for scope in analysis.scopes])
+        if held.attempt > claiming.MAX_ATTEMPTS:
+            claiming.finish(held, AnalysisState.FAILED, EventName.ANALYSIS_FAILED, error_code="attempts_exhausted")
+            denied = True
+        elif analysis.cancel_requested:
+            claiming.finish(held, AnalysisState.CANCELLED, EventName.ANALYSIS_CANCELLED)
+            denied = True
+        else:
+            try:
+                permit = gate.require(
+                    request,
+                    action=Action.CLAIM,
+                    actor=claiming.ACTOR,
+                    object_code=code,
+                    partial=True,
+                    caller_commits=True,
+                )
+            except ConsentDenied as denial:
+                _deny(held, denial)
+                denied = True
+            else:
+                claiming.record_job(EventName.ANALYSIS_CLAIMED, analysis, claiming.ACTOR, decision=permit.decision)
+                denied = False
+    if denied:
+        tidying.dispose_of_waiting_audio(recording.pk)
+        return None
+    return _Job(held, recording, request, permit, recording.project.organization.code)
+
+
+def _work(job: _Job) -> None:
+    watch = Watch(job)
+    audio = open_audio(job.recording, job.permit)
+    decoded = decode.server().decode(audio.source, checkpoint=watch.checkpoint(Stage.DECODING, 0.0, 0.1))
+    Recording.objects.filter(pk=job.recording.pk).update(duration=decoded.duration, channels=len(decoded.channels))
+    hearings = plan(job.request.participants, len(decoded.channels), job.permit)
+    findings = listen(decoded.channels, hearings, watch.checkpoint)
+    kept = None
+    if may_keep_audio(job.request.participants, len(decoded.channels), job.permit) and not job.recording.kept_audio:
+        kept = keep_audio(job.recording, job.permit, watch.checkpoint(Stage.COMMITTING, 0.95, 1.0))
+    watch.look(Stage.COMMITTING, 0.99)
+    _commit(job, findings, audio, kept)
+
+
+def _commit(job: _Job, findings: list[Finding], audio: WaitingAudio, kept: SealedBlob | None) -> None:
+    """Results, state and event in one transaction, under locks that hold consent still. Raises `ConsentChanged`, `LeaseLost`."""
+    subjects = [participant.subject for participant in job.request.participants]
+    with transaction.atomic():
+        locking.hold(job.request.project, subjects)
+        try:
+            permit = gate.require(
+                job.request,
+                action=Action.COMMIT,
+                actor=claiming.ACTOR,
+                object_code=job.held.code,
+                partial=True,
+                caller_commits=True,
+            )
+        except ConsentDenied as denial:
+            _deny(job.held, denial)
+            if kept is not None:
+                transaction.on_commit(lambda: sealing.discard(kept))
+            return
+        if any(not permit.allows(pair.subject, pair.scope) for pair in job.permit.granted):
+            raise ConsentChanged("consent changed before the results were committed")
+        people = {p.subject.code: p for p in job.recording.participants.select_related("subject")}
+        for finding in findings:
+            _save_result(job, permit, finding, audio, people)
+        if kept is not None:
+            kept.save()
+            Recording.objects.filter(pk=job.recording.pk).update(kept_audio=kept.code)
+        claiming.finish(job.held, AnalysisState.DONE, EventName.RESULTS_COMMITTED, decision=permit.decision)
+
+
+def _save_result(
+    job: _Job, permit: Permit, finding: Finding, audio: WaitingAudio, people: dict[str, Participant]
+) -> None:
+    for person in finding.hearing.people:
+        for scope in finding.rests_on:
+            permit.require_pair(person.subject, scope)
+    code = new_code()
+    subjects = tuple(sorted(person.subject for person in finding.hearing.people))
+    result = Result.objects.create(
+        code=code,
+        analysis_id=job.held.analysis,
+        scope=finding.scope.value,
+        rests_on=sorted(scope.value for scope in finding.rests_on),
+        channels=list(finding.hearing.channels),
+        sealed=sealing.seal(
+            result_context(job.organization, subjects, finding.scope, code),
+            result_keys(job.organization, subjects, finding.rests_on),
+            finding.as_json(),
+        ),
+        model=finding.model_json(),
+        decision=permit.decision,
+        input_commitment=audio.commitment,
+    )
+    result.participants.set([people[subject] for subject in subjects])
+
+
+def _deny(held: Claim, denial: ConsentDenied) -> None:
+    claiming.finish(
+        held,
+        AnalysisState.DENIED,
+        EventName.ANALYSIS_DENIED,
+        decision=denial.decision,
+        error_code=denial.code,
+        error_message=str(denial),
+    )
+
+
+def _end_badly(job: _Job, error: Exception) -> None:
+    """What a failure does to the row: cancelled, back in the queue, or failed with the error's own code."""
+    try:
+        if isinstance(error, CancelRequested):
+            with transaction.atomic():
+                claiming.finish(job.held, AnalysisState.CANCELLED, EventName.ANALYSIS_CANCELLED)
+        elif isinstance(error, ConsentChanged):
+            # The next claim asks the gate again and goes on with what is still granted, or is denied.
+            claiming.release(job.held, wait=timedelta(0), reason=error.code, count_attempt=False)
+        elif _transient(error) and job.held.attempt < claiming.MAX_ATTEMPTS:
+            claiming.release(job.held, wait=timedelta(seconds=2**job.held.attempt), reason=_code(error))
+        else:
+            log.error("job_failed", analysis=job.held.code, code=_code(error), error=type(error).__name__)
+            with transaction.atomic():
+                claiming.finish(
+                    job.held,
+                    AnalysisState.FAILED,
+                    EventName.ANALYSIS_FAILED,
+                    error_code=_code(error),
+                    # Only our own errors are known to say nothing about what was heard.
+                    error_message=str(error) if hasattr(error, "code") else "",
+                )
+    except (LeaseLost, OperationalError, InterfaceError) as lost:
+        log.warning("job_not_ended", analysis=job.held.code, error=type(lost).__name__)
+
+
+def _transient(error: Exception) -> bool:
+    return bool(getattr(error, "transient", False)) or isinstance(error, OperationalError | InterfaceError)
+
+
+def _code(error: Exception) -> str:
+    return str(getattr(error, "code", "internal_error"))

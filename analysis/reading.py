@@ -1,0 +1,179 @@
+"""Reading results: the gate, then opening only what the Permit names, and the read on the trail before anything leaves."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from analysis.errors import NotFinished
+from analysis.models import Analysis, Result
+from analysis.sealed_results import result_context, result_keys
+from analysis.states import AnalysisState
+from analysis.submission import gate_request
+from analysis.timeline import Timeline, assemble
+from audit import trail
+from audit.entry import Actor, ObjectKind, Reference
+from audit.events import EventName
+from consent import gate
+from consent.errors import ConsentDenied
+from consent.gate import Permit
+from consent.vocabulary import Action, Scope
+from vault import sealing
+from vault.errors import KeyShredded
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedResult:
+    """One result in the clear, for whoever the Permit was given to."""
+
+    code: str
+    scope: str
+    rests_on: tuple[str, ...]
+    subjects: tuple[str, ...]
+    roles: tuple[str, ...]
+    channels: tuple[int, ...]
+    model: dict[str, Any]
+    decision: str
+    created_at: datetime
+    body: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "scope": self.scope,
+            "rests_on": list(self.rests_on),
+            "participants": [
+                {"subject": subject, "role": role} for subject, role in zip(self.subjects, self.roles, strict=True)
+            ],
+            "channels": list(self.channels),
+            "model": self.model,
+            "decision": self.decision,
+            "created_at": self.created_at,
+            "result": self.body,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A result that is there but was not opened, and why."""
+
+    scope: str
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"scope": self.scope, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsView:
+    """Everything that one read may see of one job."""
+
+    analysis: str
+    recording: str
+    duration: float
+    decision: str
+    results: tuple[OpenedResult, ...]
+    withheld: tuple[Withheld, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "analysis": self.analysis,
+            "recording": self.recording,
+            "decision": self.decision,
+            "results": [result.as_json() for result in self.results],
+            "withheld": [item.as_json() for item in self.withheld],
+        }
+
+
+def read_results(analysis: Analysis, *, actor: Actor) -> ResultsView:
+    """Opens what may be read now. Raises `ConsentDenied` when nothing may, `NotFinished`, vault errors."""
+    if analysis.state != AnalysisState.DONE:
+        raise NotFinished(f"the job is {analysis.state}")
+    recording = analysis.recording
+    rows = list(analysis.results.prefetch_related("participants__subject").order_by("id"))
+    request = gate_request(recording, [Scope(scope) for scope in analysis.scopes])
+    denied: ConsentDenied | None = None
+    with transaction.atomic():
+        try:
+            permit = gate.require(
+                request,
+                action=Action.READ,
+                actor=actor,
+                object_code=analysis.code,
+                partial=True,
+                caller_commits=True,
+            )
+        except ConsentDenied as denial:
+            denied = denial
+        else:
+            opened, withheld = _open_all(rows, permit)
+            _record_read(analysis, permit, opened, actor)
+    if denied is not None:
+        raise denied
+    return ResultsView(
+        analysis=analysis.code,
+        recording=recording.code,
+        duration=recording.duration or 0.0,
+        decision=permit.decision,
+        results=tuple(opened),
+        withheld=tuple(withheld),
+    )
+
+
+def read_timeline(analysis: Analysis, *, actor: Actor) -> Timeline:
+    """The same read, assembled into one timeline of typed spans in seconds."""
+    view = read_results(analysis, actor=actor)
+    return assemble(view)
+
+
+def _open_all(rows: list[Result], permit: Permit) -> tuple[list[OpenedResult], list[Withheld]]:
+    opened: list[OpenedResult] = []
+    withheld: list[Withheld] = []
+    for row in rows:
+        people = sorted(row.participants.all(), key=lambda participant: participant.subject.code)
+        subjects = tuple(person.subject.code for person in people)
+        rests_on = frozenset(Scope(scope) for scope in row.rests_on)
+        if not all(permit.allows(subject, scope) for subject in subjects for scope in rests_on):
+            withheld.append(Withheld(row.scope, "not_permitted"))
+            continue
+        try:
+            body = sealing.open(
+                result_context(permit.organization, subjects, Scope(row.scope), row.code),
+                result_keys(permit.organization, subjects, rests_on),
+                bytes(row.sealed),
+            )
+        except KeyShredded:
+            # Consent was withdrawn and given again: what was derived before stays destroyed.
+            withheld.append(Withheld(row.scope, "destroyed"))
+            continue
+        opened.append(
+            OpenedResult(
+                code=row.code,
+                scope=row.scope,
+                rests_on=tuple(row.rests_on),
+                subjects=subjects,
+                roles=tuple(person.role for person in people),
+                channels=tuple(row.channels),
+                model=row.model,
+                decision=row.decision,
+                created_at=row.created_at,
+                body=json.loads(body),
+            )
+        )
+    return opened, withheld
+
+
+def _record_read(analysis: Analysis, permit: Permit, opened: list[OpenedResult], actor: Actor) -> None:
+    trail.record(
+        EventName.RESULTS_READ,
+        organization=permit.organization,
+        actor=actor,
+        objects=[
+            Reference(ObjectKind.ANALYSIS, analysis.code),
+            Reference(ObjectKind.DECISION, permit.decision),
+            *[Reference(ObjectKind.SUBJECT, code, epoch) for code, epoch in sorted(permit.consent_epochs.items())],
+        ],
+        detail={"scopes": sorted({result.scope for result in opened}), "results": len(opened)},
+    )

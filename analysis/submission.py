@@ -1,0 +1,293 @@
+"""Taking in a recording in two steps: the gate before anything is read, then audio sealed while it streams in.
+
+Nothing here decodes or analyses. Plaintext never touches a disk: each chunk goes from the socket into the sealing writer.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import Project
+from analysis import bell
+from analysis.errors import (
+    AudioEmpty,
+    AudioGone,
+    AudioTooLarge,
+    AudioTruncated,
+    RecordingNotReceivable,
+    ScopeOutsideRecording,
+    ScopeWithoutEngine,
+    TooManyParticipants,
+)
+from analysis.models import Analysis, Participant, Recording
+from analysis.states import RecordingState
+from audit import trail
+from audit.entry import Actor, ObjectKind, Reference
+from audit.events import EventName
+from consent import gate
+from consent.errors import ConsentDenied
+from consent.gate import GateRequest, Permit
+from consent.models import Purpose, Subject
+from consent.vocabulary import Action, Context, ParticipantRole, Scope
+from vault import sealing
+from vault.codes import new_code
+from vault.context import Context as SealContext
+from vault.keys import KeyName
+from vault.sealing import SealingWriter
+
+ENGINE_SCOPES: Final = frozenset({Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION})
+"""The scopes that an engine of this version answers."""
+
+ACCEPTED_SCOPES: Final = ENGINE_SCOPES | {Scope.AUDIO_STORE}
+MAX_PARTICIPANTS: Final = 32
+CHUNK: Final = 64 * 1024
+RECEIVING_LEASE: Final = timedelta(minutes=10)
+"""An upload that sends nothing for this long is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a client says about a recording before sending it. Every field is mandatory."""
+
+    purpose: str
+    context: Context
+    jurisdiction: str
+    recorded_at: datetime
+    participants: tuple[gate.Participant, ...]
+    scopes: tuple[Scope, ...]
+
+
+def create_recording(project: Project, submission: Submission, *, actor: Actor) -> Recording:
+    """Asks the gate and, when it allows, makes room for the audio. Raises `ConsentDenied` (recorded) and typed errors."""
+    _require_known_scopes(submission.scopes)
+    codes = [participant.subject for participant in submission.participants]
+    if not 1 <= len(codes) <= MAX_PARTICIPANTS or len(set(codes)) != len(codes):
+        raise TooManyParticipants(f"name 1 to {MAX_PARTICIPANTS} participants, each once")
+    request = GateRequest(
+        project=project.pk,
+        purpose=submission.purpose,
+        context=submission.context,
+        jurisdiction=submission.jurisdiction,
+        recorded_at=submission.recorded_at,
+        participants=submission.participants,
+        scopes=submission.scopes,
+    )
+    code = new_code()
+    denied: ConsentDenied | None = None
+    with transaction.atomic():
+        try:
+            permit = gate.require(request, action=Action.SUBMIT, actor=actor, object_code=code, caller_commits=True)
+        except ConsentDenied as denial:
+            denied = denial
+        else:
+            return _make_recording(project, code, submission, permit, actor)
+    raise denied
+
+
+def receive_audio(
+    recording: Recording, read: Callable[[int], bytes], length: int, *, actor: Actor
+) -> tuple[Recording, Analysis]:
+    """Seals the body while it arrives, then completes the recording and queues its job in one transaction.
+
+    `read(n)` gives up to n bytes, empty at the end; `length` is what the client announced. Memory stays flat. Raises
+    `ConsentDenied` before a byte is read, `RecordingNotReceivable`, `AudioTooLarge`, `AudioTruncated`, `AudioEmpty`.
+    """
+    limit: int = settings.VOXGOV_MAX_AUDIO_BYTES
+    if length > limit:
+        raise AudioTooLarge(f"at most {limit} bytes are accepted")
+    if length == 0:
+        raise AudioEmpty("the body is empty")
+    gate.require(gate_request(recording), action=Action.UPLOAD, actor=actor, object_code=recording.code)
+    _claim_receiving(recording)
+    organization = recording.project.organization.code
+    key = KeyName.work(organization, recording.code)
+    blob_code = new_code()
+    try:
+        with sealing.seal_stream(
+            audio_context(organization, recording.code, blob_code), [key], code=blob_code
+        ) as writer:
+            received = 0
+            touched = timezone.now()
+            while received < length:
+                chunk = read(min(CHUNK, length - received))
+                if not chunk:
+                    raise AudioTruncated(f"the body ended after {received} of {length} bytes")
+                writer.write(chunk)
+                received += len(chunk)
+                if timezone.now() - touched > RECEIVING_LEASE / 4:
+                    touched = timezone.now()
+                    _extend_receiving(recording)
+            analysis = _complete(recording, writer, blob_code, length, actor)
+    except BaseException:
+        Recording.objects.filter(pk=recording.pk, state=RecordingState.RECEIVING.value).update(
+            state=RecordingState.AWAITING_AUDIO.value, receiving_until=None
+        )
+        raise
+    recording.refresh_from_db()
+    return recording, analysis
+
+
+def request_analysis(recording: Recording, scopes: Sequence[Scope], *, actor: Actor) -> Analysis:
+    """Queues another job on a recording whose audio is still there. Raises `ConsentDenied`, `AudioGone`, scope errors."""
+    _require_known_scopes(scopes)
+    beyond = {scope.value for scope in scopes} - set(recording.scopes)
+    if beyond:
+        raise ScopeOutsideRecording(f"the recording was not submitted for {', '.join(sorted(beyond))}")
+    denied: ConsentDenied | None = None
+    with transaction.atomic():
+        locked = Recording.objects.select_for_update().get(pk=recording.pk)
+        if locked.state != RecordingState.COMPLETE or not (locked.waiting_audio or locked.kept_audio):
+            raise AudioGone("the audio of this recording is not here")
+        try:
+            gate.require(
+                gate_request(locked, scopes),
+                action=Action.ENQUEUE,
+                actor=actor,
+                object_code=recording.code,
+                caller_commits=True,
+            )
+        except ConsentDenied as denial:
+            denied = denial
+        else:
+            return _queue(locked, scopes, actor)
+    raise denied
+
+
+def gate_request(recording: Recording, scopes: Sequence[Scope] | None = None) -> GateRequest:
+    """The question that a recording poses to the gate, for all its scopes or some of them."""
+    return GateRequest(
+        project=recording.project_id,
+        purpose=recording.purpose.code,
+        context=Context(recording.context),
+        jurisdiction=recording.jurisdiction,
+        recorded_at=recording.recorded_at,
+        participants=tuple(
+            gate.Participant(p.subject.code, ParticipantRole(p.role), p.channel)
+            for p in recording.participants.select_related("subject").order_by("position")
+        ),
+        scopes=tuple(Scope(scope) for scope in recording.scopes) if scopes is None else tuple(scopes),
+    )
+
+
+def audio_context(organization: str, recording: str, blob: str) -> SealContext:
+    """What waiting audio is bound to: sealed under the recording's work key, which nobody grants."""
+    return SealContext(
+        organization=organization, subjects=(), scope="work", kind="recording", field=recording, object_code=blob
+    )
+
+
+def _require_known_scopes(scopes: Sequence[Scope]) -> None:
+    without = sorted(scope.value for scope in set(scopes) - ACCEPTED_SCOPES)
+    if without:
+        raise ScopeWithoutEngine(f"no engine of this version answers {', '.join(without)}")
+
+
+def _make_recording(project: Project, code: str, submission: Submission, permit: Permit, actor: Actor) -> Recording:
+    recording: Recording = Recording.objects.create(
+        code=code,
+        project=project,
+        purpose=Purpose.objects.get(project=project, code=submission.purpose),
+        context=submission.context.value,
+        jurisdiction=submission.jurisdiction,
+        recorded_at=submission.recorded_at,
+        scopes=sorted({scope.value for scope in submission.scopes}),
+    )
+    subjects = {s.code: s for s in Subject.objects.filter(project=project, code__in=permit.consent_epochs)}
+    Participant.objects.bulk_create(
+        Participant(
+            recording=recording,
+            subject=subjects[participant.subject],
+            role=participant.role.value,
+            channel=participant.channel,
+            position=position,
+        )
+        for position, participant in enumerate(submission.participants)
+    )
+    _record(EventName.RECORDING_CREATED, recording, actor, decision=permit.decision)
+    return recording
+
+
+def _claim_receiving(recording: Recording) -> None:
+    now = timezone.now()
+    waiting = Q(state=RecordingState.AWAITING_AUDIO.value)
+    given_up = Q(state=RecordingState.RECEIVING.value, receiving_until__lt=now)
+    claimed = Recording.objects.filter(waiting | given_up, pk=recording.pk).update(
+        state=RecordingState.RECEIVING.value, receiving_until=now + RECEIVING_LEASE
+    )
+    if not claimed:
+        raise RecordingNotReceivable("this recording is not waiting for audio")
+
+
+def _extend_receiving(recording: Recording) -> None:
+    Recording.objects.filter(pk=recording.pk, state=RecordingState.RECEIVING.value).update(
+        receiving_until=timezone.now() + RECEIVING_LEASE
+    )
+
+
+def _complete(recording: Recording, writer: SealingWriter, blob_code: str, length: int, actor: Actor) -> Analysis:
+    """The blob is on disk first; then one transaction makes the recording complete and its job queued, or neither."""
+    denied: ConsentDenied | None = None
+    blob = writer.finish()
+    with transaction.atomic():
+        locked = Recording.objects.select_for_update().get(pk=recording.pk)
+        if locked.state != RecordingState.RECEIVING:
+            raise RecordingNotReceivable("the recording went while its audio was arriving")
+        try:
+            permit = gate.require(
+                gate_request(locked), action=Action.ENQUEUE, actor=actor, object_code=locked.code, caller_commits=True
+            )
+        except ConsentDenied as denial:
+            denied = denial
+        else:
+            blob.save()
+            locked.state = RecordingState.COMPLETE.value
+            locked.receiving_until = None
+            locked.completed_at = timezone.now()
+            locked.waiting_audio = blob_code
+            locked.size = length
+            locked.save()
+            _record(EventName.RECORDING_COMPLETED, locked, actor, decision=permit.decision, size=length)
+            return _queue(locked, [Scope(scope) for scope in locked.scopes], actor)
+    raise denied
+
+
+def _queue(recording: Recording, scopes: Sequence[Scope], actor: Actor) -> Analysis:
+    analysis: Analysis = Analysis.objects.create(recording=recording, scopes=sorted({scope.value for scope in scopes}))
+    trail.record(
+        EventName.ANALYSIS_QUEUED,
+        organization=recording.project.organization.code,
+        actor=actor,
+        objects=[
+            Reference(ObjectKind.ANALYSIS, analysis.code),
+            Reference(ObjectKind.RECORDING, recording.code),
+            Reference(ObjectKind.PROJECT, recording.project.code),
+        ],
+        detail={"scopes": analysis.scopes},
+    )
+    code = analysis.code
+    transaction.on_commit(lambda: bell.ring(code))
+    return analysis
+
+
+def _record(name: EventName, recording: Recording, actor: Actor, *, decision: str, size: int | None = None) -> None:
+    trail.record(
+        name,
+        organization=recording.project.organization.code,
+        actor=actor,
+        objects=[
+            Reference(ObjectKind.RECORDING, recording.code),
+            Reference(ObjectKind.DECISION, decision),
+            *[
+                Reference(ObjectKind.SUBJECT, p.subject.code, p.subject.consent_epoch)
+                for p in recording.participants.select_related("subject").order_by("position")
+            ],
+            Reference(ObjectKind.PROJECT, recording.project.code),
+        ],
+        detail={"scopes": recording.scopes, "size": size},
+    )

@@ -1,0 +1,148 @@
+"""One timeline of typed spans, in seconds from the start of the recording, assembled from the results that a read opened.
+
+Pure. It adds nothing: every span points to the result it came from, and so to its model and decision.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from consent.vocabulary import Scope
+
+if TYPE_CHECKING:
+    from analysis.reading import OpenedResult, ResultsView
+
+UNKNOWN = "unknown"
+
+
+class SpanType(StrEnum):
+    UTTERANCE = "utterance"
+    WORD = "word"
+    SOUND = "sound"
+    PAUSE = "pause"
+    PROSODY = "prosody"
+    EXPRESSION = "expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Something between `start` and `end` (seconds, start <= end). `score` is 0.0-1.0 where the engine gives one.
+
+    `subjects` are the codes of everyone who may be heard there; one code when a channel is one person's own.
+    """
+
+    type: SpanType
+    start: float
+    end: float
+    label: str
+    score: float | None
+    subjects: tuple[str, ...]
+    channels: tuple[int, ...]
+    result: str
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Spans in order of start; languages and summaries per result; what was not opened."""
+
+    analysis: str
+    recording: str
+    duration: float
+    decision: str
+    spans: tuple[Span, ...]
+    languages: tuple[dict[str, Any], ...]
+    summaries: tuple[dict[str, Any], ...]
+    models: tuple[dict[str, Any], ...]
+    withheld: tuple[dict[str, Any], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def assemble(view: "ResultsView") -> Timeline:
+    """Every opened result's spans on one axis, earliest first; ties put the longer span first."""
+    spans = [span for result in view.results for span in _spans(result)]
+    spans.sort(key=lambda span: (span.start, -span.end, span.type.value))
+    languages = [
+        {"subjects": list(result.subjects), "channels": list(result.channels), "result": result.code, **result.body}
+        for result in view.results
+        if result.scope == Scope.LANGUAGE
+    ]
+    summaries = [
+        {"scope": result.scope, "subjects": list(result.subjects), "result": result.code, **summary}
+        for result in view.results
+        if (summary := _summary(result))
+    ]
+    return Timeline(
+        analysis=view.analysis,
+        recording=view.recording,
+        duration=view.duration,
+        decision=view.decision,
+        spans=tuple(spans),
+        languages=tuple(languages),
+        summaries=tuple(summaries),
+        models=tuple({"scope": result.scope, "result": result.code, **result.model} for result in view.results),
+        withheld=tuple(item.as_json() for item in view.withheld),
+    )
+
+
+def _spans(result: "OpenedResult") -> Iterator[Span]:
+    match result.scope:
+        case Scope.TRANSCRIBE:
+            yield from _transcript(result)
+        case Scope.NONVERBAL:
+            for event in result.body["events"]:
+                yield _span(result, SpanType.SOUND, event, event["label"], event["score"])
+        case Scope.PROSODY:
+            yield from _prosody(result)
+        case Scope.EMOTION:
+            for window in result.body["windows"]:
+                yield _span(
+                    result,
+                    SpanType.EXPRESSION,
+                    window,
+                    window["label"],
+                    window["confidence"],
+                    arousal=window["arousal"],
+                    valence=window["valence"],
+                    validated=result.model.get("validated", False),
+                )
+
+
+def _transcript(result: "OpenedResult") -> Iterator[Span]:
+    for utterance in result.body["utterances"]:
+        yield _span(result, SpanType.UTTERANCE, utterance, utterance["text"], None)
+        for word in utterance["words"]:
+            yield _span(result, SpanType.WORD, word, word["text"], word["probability"])
+
+
+def _prosody(result: "OpenedResult") -> Iterator[Span]:
+    for pause in result.body["pauses"]:
+        yield _span(result, SpanType.PAUSE, pause, "pause", None)
+    for utterance in result.body["utterances"]:
+        details = {key: value for key, value in utterance.items() if key not in ("start", "end")}
+        yield _span(result, SpanType.PROSODY, utterance, str(utterance["final_movement"]), None, **details)
+
+
+def _span(
+    result: "OpenedResult", kind: SpanType, piece: dict[str, Any], label: str, score: float | None, **details: Any
+) -> Span:
+    return Span(
+        type=kind,
+        start=round(float(piece["start"]), 3),
+        end=round(float(piece["end"]), 3),
+        label=label,
+        score=score,
+        subjects=result.subjects,
+        channels=result.channels,
+        result=result.code,
+        details=details,
+    )
+
+
+def _summary(result: "OpenedResult") -> dict[str, Any]:
+    """What an engine says of the whole clip: its `summary`, where it makes one."""
+    summary = result.body.get("summary")
+    return dict(summary) if isinstance(summary, dict) else {}
