@@ -12,6 +12,8 @@ from django.db.models import QuerySet
 from consent import inventory
 from consent.inventory import Category, Target
 from consent.models import ConsentRecord, Decision, Subject
+from consent.not_personal import declare_fields_that_hold_nothing_personal
+from consent.staff import StaffHolder
 
 
 class IdentityHolder:
@@ -145,5 +147,6 @@ def _call(statement: str, *values: str | int | datetime) -> int:
 
 def declare_all() -> None:
     """Declares this room's holders, and the fields of this room and those below that hold nothing personal."""
-    for holder in (IdentityHolder(), ConsentHolder(), DecisionHolder()):
+    for holder in (IdentityHolder(), ConsentHolder(), DecisionHolder(), StaffHolder()):
         inventory.declare(holder)
+    declare_fields_that_hold_nothing_personal()

@@ -25,6 +25,7 @@ class Category(StrEnum):
     REPLAYS = "replays"
     IDENTITY = "identity"
     CONSENT = "consent"
+    STAFF_ACCESS = "staff_access"
 
 
 DEFAULT_DAYS: Mapping[Category, int] = {
@@ -34,6 +35,7 @@ DEFAULT_DAYS: Mapping[Category, int] = {
     Category.RECORDINGS: 3 * 365,
     Category.DECISIONS: 3 * 365,
     Category.REPLAYS: 1,
+    Category.STAFF_ACCESS: 90,
 }
 """Days after which data goes where a project has no policy of its own. Identity and consent records go by erasure only."""
 

@@ -1,0 +1,84 @@
+"""Every field that holds nothing personal, with the reason. A field that stands neither here nor in a holder fails a test."""
+
+from consent.inventory import declare_not_personal
+
+_KEYS_AND_TIES = {
+    "analysis.Recording": "id project",
+    "analysis.Participant": "id",
+    "analysis.Analysis": "id fencing_token lease_until",
+    "analysis.Result_participants": "id",
+    "analysis.Result": "id analysis",
+    "consent.Subject": "id project",
+    "consent.ConsentRecord": "id project purpose notice",
+    "consent.Grant": "id record revision",
+    "consent.CurrentGrant": "id purpose",
+    "consent.Decision": "id project policy_epoch rule_set",
+    "consent.DestructionOrder": "id code organization project purpose scopes reason ordered_at done_at destroyed",
+    "accounts.User": "id organization is_superuser is_staff is_active",
+    "accounts.User_groups": "id user group",
+    "accounts.User_user_permissions": "id user permission",
+    "accounts.Membership": "id project created_at",
+    "accounts.ProjectUserObjectPermission": "id permission content_object",
+    "audit.EventReference": "id event log kind",
+    "axes.AccessAttempt": "id",
+    "axes.AccessFailureLog": "id",
+    "axes.AccessLog": "id",
+    "axes.AccessAttemptExpiration": "access_attempt expires_at",
+}
+
+_RULES_OF_THE_HOUSE = {
+    "consent.NoticeSeries": "id code project name least_valid_version",
+    "consent.Notice": "id code project series version language title text material sha256 created_at published_at",
+    "consent.Purpose": "id code project series name description lawful_basis scopes contexts recipients active created_at",
+    "consent.RetentionPolicy": "id project category days",
+    "accounts.Organization": "id code name policy_epoch created_at",
+    "accounts.Project": "id code organization name created_at",
+    "accounts.ApiClient": "id code project user name roles created_at revoked_at",
+}
+
+_ACTORS = {
+    "consent.Grant": "actor_kind actor_code",
+    "consent.Decision": "actor_kind actor_code",
+    "audit.Event": "actor_kind",
+}
+
+_TRAIL = {"audit.Event": "id code log at name outcome request_id entry"}
+
+_VAULT = {
+    "vault.DataKey": "id organization key_class owner scope generation epoch wrapped created_at",
+    "vault.ShredOrder": "id code organization key_class owner scope reason ordered_at done_at certificate",
+    "vault.SealedBlob": "id code organization key_class owners scope plaintext_size sealed_size sha256 created_at",
+}
+
+_MODELS = {"analysis.Result": "model"}
+
+_NEVER_WRITTEN = {
+    "admin.LogEntry": "id action_time user content_type object_id object_repr action_flag change_message",
+    "guardian.UserObjectPermission": "id permission content_type object_pk user",
+    "guardian.GroupObjectPermission": "id permission content_type object_pk group",
+}
+
+_DJANGO = {
+    "auth.Permission": "id name content_type codename",
+    "auth.Group_permissions": "id group permission",
+    "auth.Group": "id name",
+    "contenttypes.ContentType": "id app_label model",
+}
+
+
+def declare_fields_that_hold_nothing_personal() -> None:
+    for reason, group in (
+        (
+            "A key or a tie between rows, or a switch; it says nothing without the row that it belongs to.",
+            _KEYS_AND_TIES,
+        ),
+        ("It describes the organization's own rules, texts and programs, never a person.", _RULES_OF_THE_HOUSE),
+        ("It names the program or member of staff who acted, by an opaque code.", _ACTORS),
+        ("Entries name nobody: everything personal is blinded before it is written.", _TRAIL),
+        ("Wrapped keys, orders and files are known by opaque codes that have to outlive the data.", _VAULT),
+        ("It describes the model that made a result.", _MODELS),
+        ("Never written: the trail takes its place; a test says so.", _NEVER_WRITTEN),
+        ("Django's own registry of models and permissions.", _DJANGO),
+    ):
+        for model, names in group.items():
+            declare_not_personal(reason, *(f"{model}.{name}" for name in names.split()))
