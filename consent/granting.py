@@ -47,6 +47,8 @@ def record_consent(
     project: Project, subject: Subject, purpose: Purpose, notice: Notice, answer: Answer, *, actor: Actor
 ) -> ConsentRecord:
     """Records an answer, given or refused. Raises `InvalidRecord`, `NoticeNotPublished`, `SubjectErased`."""
+    # Read afresh: what counts is the notice as it stands now, not as the caller once loaded it.
+    notice = Notice.objects.select_related("series").get(pk=notice.pk)
     _require_consistent(project, subject, purpose, notice, answer)
     organization = project.organization.code
     code = new_code()

@@ -1,0 +1,230 @@
+"""Withdrawal: one call, effective at once, limited to what it names; erasure takes the whole person."""
+
+import threading
+
+import pytest
+from django.db import connections, transaction
+
+from audit.models import EventReference
+from consent import destruction, gate, granting, subjects, withdrawal
+from consent.errors import DuplicateSubject, NothingToWithdraw, SubjectErased
+from consent.models import Decision, DestructionOrder, Grant, Subject
+from consent.publishing import create_purpose
+from consent.vocabulary import Action, Context, EvidenceMethod, LawfulBasis, ParticipantRole, Scope
+from tests.factories import ACTOR, World, make_world
+from vault import sealing, shredding
+from vault.context import Context as SealContext
+from vault.errors import KeyShredded
+from vault.keys import KeyName
+from vault.models import DataKey
+
+
+@pytest.fixture
+def world() -> World:
+    return make_world()
+
+
+def sealed_under(world: World, scope: Scope) -> tuple[SealContext, list[KeyName], bytes]:
+    organization, subject = world.organization.code, world.subject.code
+    context = SealContext(organization, (subject,), scope.value, "result", "sealed", "object")
+    keys = [KeyName.subject(organization, subject, scope.value)]
+    return context, keys, sealing.seal(context, keys, b"what was said")
+
+
+def test_only_the_scopes_named_are_withdrawn(world: World) -> None:
+    world.consent(Scope.TRANSCRIBE, Scope.PROSODY)
+    done = withdrawal.withdraw(world.subject, scopes=[Scope.PROSODY], actor=ACTOR)
+    assert [scope for _, scope in done.closed] == [Scope.PROSODY]
+    assert gate.evaluate(world.ask(Scope.TRANSCRIBE)).allowed
+    assert not gate.evaluate(world.ask(Scope.PROSODY)).allowed
+
+
+def test_what_was_sealed_is_unreadable_from_the_withdrawing_commit_on_and_its_key_destroyed_after(world: World) -> None:
+    world.consent(Scope.TRANSCRIBE, Scope.PROSODY)
+    words, pitch = sealed_under(world, Scope.TRANSCRIBE), sealed_under(world, Scope.PROSODY)
+    withdrawal.withdraw(world.subject, scopes=[Scope.TRANSCRIBE], actor=ACTOR)
+    with pytest.raises(KeyShredded):
+        sealing.open(*words)
+    assert DataKey.objects.filter(owner=world.subject.code, scope=Scope.TRANSCRIBE).exists()
+    shredding.carry_out_orders()
+    assert not DataKey.objects.filter(owner=world.subject.code, scope=Scope.TRANSCRIBE).exists()
+    assert sealing.open(*pitch) == b"what was said"
+
+
+def test_consent_given_again_does_not_bring_back_what_was_withdrawn(world: World) -> None:
+    world.consent(Scope.TRANSCRIBE)
+    before = sealed_under(world, Scope.TRANSCRIBE)
+    withdrawal.withdraw(world.subject, actor=ACTOR)
+    world.consent(Scope.TRANSCRIBE)
+    after = sealed_under(world, Scope.TRANSCRIBE)
+    shredding.carry_out_orders()
+    assert sealing.open(*after) == b"what was said"
+    with pytest.raises(KeyShredded):
+        sealing.open(*before)
+
+
+def test_a_scope_that_another_purpose_still_holds_keeps_its_key(world: World) -> None:
+    other = create_purpose(
+        world.project,
+        name="training",
+        series=world.notice.series,
+        lawful_basis=LawfulBasis.CONSENT,
+        scopes=[Scope.TRANSCRIBE],
+        contexts=[Context.SUPPORT],
+        actor=ACTOR,
+    )
+    first = world.consent(Scope.TRANSCRIBE)
+    granting.record_consent(
+        world.project,
+        world.subject,
+        other,
+        world.notice,
+        granting.Answer(
+            scopes=(Scope.TRANSCRIBE,),
+            given=True,
+            explicit=True,
+            given_at=first.given_at,
+            evidence_method=EvidenceMethod.PAPER,
+            evidence_sha256=world.notice.sha256,
+        ),
+        actor=ACTOR,
+    )
+    sealed = sealed_under(world, Scope.TRANSCRIBE)
+    withdrawal.withdraw(world.subject, purpose=world.purpose, actor=ACTOR)
+    shredding.carry_out_orders()
+    assert sealing.open(*sealed) == b"what was said"
+    withdrawal.withdraw(world.subject, actor=ACTOR)
+    with pytest.raises(KeyShredded):
+        sealing.open(*sealed)
+
+
+def test_withdrawing_nothing_says_so(world: World) -> None:
+    with pytest.raises(NothingToWithdraw):
+        withdrawal.withdraw(world.subject, actor=ACTOR)
+
+
+def test_withdrawn_grants_stay_as_history(world: World) -> None:
+    record = world.consent(Scope.TRANSCRIBE)
+    withdrawal.withdraw(world.subject, actor=ACTOR)
+    states = list(Grant.objects.filter(record=record).order_by("revision").values_list("revision", "state"))
+    assert states == [(1, "given"), (2, "withdrawn")]
+
+
+def test_an_order_is_carried_out_once_and_says_what_went(world: World) -> None:
+    world.consent(Scope.TRANSCRIBE)
+    code = withdrawal.withdraw(world.subject, actor=ACTOR).orders[0]
+    assert destruction.carry_out(code) is True
+    assert destruction.carry_out(code) is False
+    assert DestructionOrder.objects.get(code=code).done_at is not None
+
+
+def test_a_withdrawal_waits_for_a_commit_that_holds_the_subject_and_is_seen_by_the_next(world: World) -> None:
+    """The committing transaction holds the subject's row shared: a withdrawal comes wholly before it or wholly after."""
+    from consent import locking
+
+    world.consent(Scope.TRANSCRIBE)
+    began, done = threading.Event(), threading.Event()
+
+    def withdraw() -> None:
+        began.set()
+        withdrawal.withdraw(world.subject, actor=ACTOR)
+        done.set()
+        connections.close_all()
+
+    with transaction.atomic():
+        locking.hold(world.project.pk, [world.subject.code])
+        assert gate.evaluate(world.ask(Scope.TRANSCRIBE)).allowed
+        thread = threading.Thread(target=withdraw)
+        thread.start()
+        began.wait()
+        assert not done.wait(0.3)
+        assert gate.evaluate(world.ask(Scope.TRANSCRIBE)).allowed
+    thread.join(10)
+    assert done.is_set()
+    assert not gate.evaluate(world.ask(Scope.TRANSCRIBE)).allowed
+
+
+def test_grant_and_withdrawal_racing_leave_one_answer_and_a_whole_history(world: World) -> None:
+    record = world.consent(Scope.TRANSCRIBE)
+    errors: list[Exception] = []
+
+    def hammer(step: int) -> None:
+        try:
+            for _ in range(5):
+                if step % 2:
+                    world.consent(Scope.TRANSCRIBE)
+                else:
+                    try:
+                        withdrawal.withdraw(world.subject, actor=ACTOR)
+                    except NothingToWithdraw:
+                        continue
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=hammer, args=(step,)) for step in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    history = list(Grant.objects.filter(record__subject=world.subject).order_by("id"))
+    state = gate.evaluate(world.ask(Scope.TRANSCRIBE)).allowed
+    assert state == (history[-1].state == "given")
+    assert record.grants.count() <= 2
+
+
+def test_erasure_leaves_bare_proof_and_no_link(world: World) -> None:
+    person = world.another_subject("CUSTOMER-4711")
+    record = world.consent(Scope.TRANSCRIBE, subject=person)
+    people = [gate.Participant(person.code, ParticipantRole.CUSTOMER)]
+    gate.require(world.ask(Scope.TRANSCRIBE, people=people), action=Action.READ, actor=ACTOR)
+    assert Decision.objects.filter(subjects__contains=[person.code]).exists()
+
+    order = withdrawal.erase(person, actor=ACTOR)
+    destruction.carry_out(order.code)
+    shredding.carry_out_orders()
+
+    person = Subject.objects.get(pk=person.pk)
+    assert person.external_reference is None
+    assert person.external_index is None
+    assert not Decision.objects.filter(subjects__contains=[person.code]).exists()
+    assert not EventReference.objects.filter(code__in=[person.code, record.code]).exists()
+    assert not DataKey.objects.filter(owner=person.code).exists()
+    assert [grant.state for grant in record.grants.order_by("revision")] == ["given", "withdrawn"]
+    with pytest.raises(SubjectErased):
+        world.consent(Scope.TRANSCRIBE, subject=person)
+    with pytest.raises(SubjectErased):
+        subjects.reveal_reference(person, actor=ACTOR)
+
+
+def test_a_decision_about_two_people_keeps_the_other_when_one_is_erased(world: World) -> None:
+    other = world.another_subject()
+    people = [
+        gate.Participant(world.subject.code, ParticipantRole.CUSTOMER, 0),
+        gate.Participant(other.code, ParticipantRole.CUSTOMER, 1),
+    ]
+    world.consent(Scope.TRANSCRIBE)
+    world.consent(Scope.TRANSCRIBE, subject=other)
+    permit = gate.require(world.ask(Scope.TRANSCRIBE, people=people), action=Action.READ, actor=ACTOR)
+    destruction.carry_out(withdrawal.erase(other, actor=ACTOR).code)
+    decision = Decision.objects.get(code=permit.decision)
+    assert decision.subjects == [world.subject.code]
+    assert other.code not in str([decision.request, decision.granted, decision.denials])
+
+
+def test_decisions_about_somebody_who_was_not_erased_cannot_be_pruned(world: World) -> None:
+    from django.db import Error, connection
+
+    with pytest.raises(Error, match="was not erased"), connection.cursor() as cursor:
+        cursor.execute("SELECT consent_prune_decisions(%s)", [world.subject.code])
+
+
+def test_one_external_reference_belongs_to_one_subject(world: World) -> None:
+    person = world.another_subject("CUSTOMER-1")
+    with pytest.raises(DuplicateSubject):
+        world.another_subject("CUSTOMER-1")
+    assert subjects.find_by_reference(world.project, "CUSTOMER-1") == person
+    assert subjects.find_by_reference(world.project, "CUSTOMER-2") is None
+    assert make_world().another_subject("CUSTOMER-1") != person
