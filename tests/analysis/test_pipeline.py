@@ -1,0 +1,462 @@
+"""One job from claim to commit: nothing without consent, nothing twice, nothing lost.
+
+Real decoding and real engines on a real clip; consent is withdrawn at each point of the way.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from analysis import claiming, deletion, pipeline, reading, submission, tidying
+from analysis.errors import (
+    AudioEmpty,
+    AudioGone,
+    AudioTooLarge,
+    AudioTruncated,
+    LeaseLost,
+    NotFinished,
+    RecordingNotReceivable,
+    ScopeOutsideRecording,
+    ScopeWithoutEngine,
+)
+from analysis.models import Analysis, Recording, Result
+from analysis.states import AnalysisState, RecordingState, Stage
+from audit.models import Event
+from consent import destruction, gate, withdrawal
+from consent.errors import ConsentDenied
+from consent.models import Decision
+from consent.vocabulary import DenialReason, ParticipantRole, Scope
+from tests.factories import ACTOR, World, make_world
+from vault import shredding, storage
+from vault.models import DataKey, SealedBlob
+
+pytestmark = pytest.mark.models
+QUICK = (Scope.PROSODY, Scope.NONVERBAL)
+
+
+@pytest.fixture
+def world() -> World:
+    return make_world()
+
+
+@pytest.fixture(scope="session")
+def laugh(data: Path) -> bytes:
+    return (data / "human" / "laugh-male1.wav").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def speech(data: Path) -> bytes:
+    return (data / "librivox" / "sense_and_sensibility_01_austen_64kb-0870.wav").read_bytes()
+
+
+def job_of(recording: Recording) -> Analysis:
+    return Analysis.objects.get(recording=recording)
+
+
+def run(recording: Recording) -> Analysis:
+    job = job_of(recording)
+    pipeline.run(job.code)
+    job.refresh_from_db()
+    return job
+
+
+def events(world: World) -> list[str]:
+    return list(Event.objects.filter(log=world.organization.code).order_by("id").values_list("name", flat=True))
+
+
+def test_speech_is_analysed_under_consent_and_read_as_one_timeline(world: World, speech: bytes) -> None:
+    scopes = (Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.PROSODY, Scope.NONVERBAL, Scope.EMOTION)
+    world.consent(*scopes)
+    job = run(world.upload(speech, *scopes))
+    assert (job.state, job.error_code, job.progress) == (AnalysisState.DONE, "", 1.0)
+
+    timeline = reading.read_timeline(job, actor=ACTOR)
+
+    types = {span.type.value for span in timeline.spans}
+    assert {"utterance", "word", "prosody", "expression"} <= types
+    assert timeline.languages[0]["language"] == "en"
+    assert [span.start for span in timeline.spans] == sorted(span.start for span in timeline.spans)
+    assert all(0 <= span.start <= span.end <= timeline.duration + 0.01 for span in timeline.spans)
+    assert {model["scope"] for model in timeline.models} == {scope.value for scope in scopes}
+    assert not next(model for model in timeline.models if model["scope"] == Scope.EMOTION)["validated"]
+    json.dumps(timeline.as_json())
+    assert "analysis:results:read" in events(world)
+
+
+def test_without_speech_language_the_language_is_not_returned(world: World, speech: bytes) -> None:
+    world.consent(Scope.TRANSCRIBE)
+    view = reading.read_results(run(world.upload(speech, Scope.TRANSCRIBE)), actor=ACTOR)
+    assert [result.scope for result in view.results] == [Scope.TRANSCRIBE]
+    assert "language" not in view.results[0].body
+
+
+def test_waiting_audio_goes_with_the_last_job(world: World, laugh: bytes) -> None:
+    world.consent(Scope.NONVERBAL)
+    recording = world.upload(laugh, Scope.NONVERBAL)
+    blob = recording.waiting_audio
+    assert storage.path_of(blob).exists()
+    run(recording)
+    shredding.carry_out_orders()
+    recording.refresh_from_db()
+    assert recording.waiting_audio == ""
+    assert not storage.path_of(blob).exists()
+    assert not DataKey.objects.filter(owner=recording.code).exists()
+    with pytest.raises(AudioGone):
+        submission.request_analysis(recording, [Scope.NONVERBAL], actor=ACTOR)
+
+
+def test_audio_is_kept_only_where_everybody_granted_keeping_it(world: World, laugh: bytes) -> None:
+    world.consent(Scope.NONVERBAL, Scope.AUDIO_STORE)
+    recording = world.upload(laugh, Scope.NONVERBAL, Scope.AUDIO_STORE)
+    run(recording)
+    shredding.carry_out_orders()
+    recording.refresh_from_db()
+    assert storage.path_of(recording.kept_audio).exists()
+    # Kept audio serves further jobs, and dies with the consent that kept it.
+    again = submission.request_analysis(recording, [Scope.NONVERBAL, Scope.AUDIO_STORE], actor=ACTOR)
+    pipeline.run(again.code)
+    again.refresh_from_db()
+    assert (again.state, again.error_code) == (AnalysisState.DONE, "")
+    withdrawal.withdraw(world.subject, scopes=[Scope.AUDIO_STORE], actor=ACTOR)
+    destruction.carry_out_orders()
+    shredding.carry_out_orders()
+    assert not storage.path_of(recording.kept_audio).exists()
+    assert Recording.objects.get(pk=recording.pk).kept_audio == ""
+    assert reading.read_results(again, actor=ACTOR).results
+
+
+Withdraw = Callable[[], None]
+Point = Callable[[pytest.MonkeyPatch, Withdraw], None]
+
+
+def _before_claim(patch: pytest.MonkeyPatch, withdraw: Withdraw) -> None:
+    withdraw()
+
+
+def _while_decoding(patch: pytest.MonkeyPatch, withdraw: Withdraw) -> None:
+    original = pipeline.open_audio
+
+    def opening(*args: object, **kwargs: object) -> object:
+        withdraw()
+        return original(*args, **kwargs)  # type: ignore[arg-type]
+
+    patch.setattr(pipeline, "open_audio", opening)
+
+
+def _between_engines(patch: pytest.MonkeyPatch, withdraw: Withdraw) -> None:
+    original = pipeline.Watch.checkpoint
+
+    def checkpoint(self: pipeline.Watch, stage: Stage, start: float, end: float) -> object:
+        if stage is Stage.PROSODY:
+            withdraw()
+        return original(self, stage, start, end)
+
+    patch.setattr(pipeline.Watch, "checkpoint", checkpoint)
+
+
+def _before_commit(patch: pytest.MonkeyPatch, withdraw: Withdraw) -> None:
+    original = pipeline._commit
+
+    def commit(*args: object) -> None:
+        withdraw()
+        original(*args)  # type: ignore[arg-type]
+
+    patch.setattr(pipeline, "_commit", commit)
+
+
+@pytest.mark.parametrize("point", [_before_claim, _while_decoding, _between_engines, _before_commit])
+def test_withdrawal_at_each_step_discards_the_result(
+    world: World, laugh: bytes, point: Point, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.consent(*QUICK)
+    recording = world.upload(laugh, *QUICK)
+    once: list[object] = []
+
+    def withdraw() -> None:
+        if not once:
+            once.append(withdrawal.withdraw(world.subject, actor=ACTOR))
+
+    point(monkeypatch, withdraw)
+    job = run(recording)
+    if job.state == AnalysisState.QUEUED:  # the next claim asks the gate again
+        job = run(recording)
+
+    assert once
+    assert job.state == AnalysisState.DENIED
+    assert not Result.objects.filter(analysis=job).exists()
+    assert "analysis:results:committed" not in events(world)
+    assert Recording.objects.get(pk=recording.pk).waiting_audio == ""
+
+
+def test_a_job_goes_on_with_the_scopes_that_are_left(
+    world: World, laugh: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.consent(*QUICK)
+    recording = world.upload(laugh, *QUICK)
+    _before_commit(monkeypatch, lambda: _withdraw_once(world, Scope.NONVERBAL))
+    assert run(recording).state == AnalysisState.QUEUED
+    assert run(recording).state == AnalysisState.DONE
+    assert list(Result.objects.filter(analysis__recording=recording).values_list("scope", flat=True)) == [Scope.PROSODY]
+
+
+def _withdraw_once(world: World, scope: Scope) -> None:
+    if gate.evaluate(world.ask(scope)).allowed:
+        withdrawal.withdraw(world.subject, scopes=[scope], actor=ACTOR)
+
+
+def test_a_withdrawn_scope_is_refused_at_the_next_read_and_the_rest_stays_readable(world: World, laugh: bytes) -> None:
+    world.consent(*QUICK)
+    job = run(world.upload(laugh, *QUICK))
+    withdrawal.withdraw(world.subject, scopes=[Scope.PROSODY], actor=ACTOR)
+    view = reading.read_results(job, actor=ACTOR)
+    assert [result.scope for result in view.results] == [Scope.NONVERBAL]
+    withdrawal.withdraw(world.subject, actor=ACTOR)
+    with pytest.raises(ConsentDenied):
+        reading.read_results(job, actor=ACTOR)
+    destruction.carry_out_orders()
+    assert not Result.objects.filter(analysis=job).exists()
+
+
+def test_results_of_a_withdrawn_consent_stay_gone_when_consent_is_given_again(world: World, laugh: bytes) -> None:
+    world.consent(Scope.NONVERBAL)
+    job = run(world.upload(laugh, Scope.NONVERBAL))
+    withdrawal.withdraw(world.subject, actor=ACTOR)
+    world.consent(Scope.NONVERBAL)
+    view = reading.read_results(job, actor=ACTOR)
+    assert view.results == ()
+    assert [item.reason for item in view.withheld] == ["destroyed"]
+
+
+def test_two_workers_with_one_job_make_one_result(world: World, laugh: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second worker takes the job over after the first one's lease ran out; the first comes back late and loses."""
+    world.consent(Scope.NONVERBAL)
+    recording = world.upload(laugh, Scope.NONVERBAL)
+    original, overtaken = pipeline._commit, []
+
+    def late(*args: object) -> None:
+        if not overtaken:
+            overtaken.append(True)
+            Analysis.objects.filter(recording=recording).update(lease_until=timezone.now() - timedelta(seconds=1))
+            pipeline.run(job_of(recording).code)
+        original(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline, "_commit", late)
+    job = run(recording)
+    assert job.state == AnalysisState.DONE
+    assert job.fencing_token == 2
+    assert Result.objects.filter(analysis=job).count() == 1
+    assert events(world).count("analysis:results:committed") == 1
+
+
+def test_a_held_job_cannot_be_claimed_and_an_old_token_writes_nothing(world: World, laugh: bytes) -> None:
+    world.consent(Scope.NONVERBAL)
+    job = job_of(world.upload(laugh, Scope.NONVERBAL))
+    with transaction.atomic():
+        first = claiming.claim(job.code)
+    assert first is not None
+    with transaction.atomic():
+        assert claiming.claim(job.code) is None
+    Analysis.objects.filter(pk=job.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    with transaction.atomic():
+        assert claiming.claim(job.code) is not None
+    with pytest.raises(LeaseLost):
+        claiming.report(first, Stage.DECODING, 0.5)
+
+
+def test_a_cancelled_job_stops_at_its_next_check_and_commits_nothing(
+    world: World, laugh: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.consent(*QUICK)
+    recording = world.upload(laugh, *QUICK)
+    _between_engines(monkeypatch, lambda: claiming.cancel(job_of(recording), actor=ACTOR) and None)
+    job = run(recording)
+    assert job.state == AnalysisState.CANCELLED
+    assert not Result.objects.filter(analysis=job).exists()
+    assert Recording.objects.get(pk=recording.pk).waiting_audio == ""
+
+
+def test_rubbish_fails_with_the_decoders_own_code_and_is_not_tried_again(world: World) -> None:
+    world.consent(Scope.NONVERBAL)
+    job = run(world.upload(b"this is no audio at all" * 100, Scope.NONVERBAL))
+    assert job.state == AnalysisState.FAILED
+    assert job.error_code.startswith("media_")
+    assert job.attempts == 1
+
+
+def test_a_poisonous_job_ends_after_a_few_attempts(world: World, laugh: bytes) -> None:
+    world.consent(Scope.NONVERBAL)
+    recording = world.upload(laugh, Scope.NONVERBAL)
+    Analysis.objects.filter(recording=recording).update(attempts=claiming.MAX_ATTEMPTS)
+    job = run(recording)
+    assert (job.state, job.error_code) == (AnalysisState.FAILED, "attempts_exhausted")
+
+
+def test_what_the_broker_lost_the_sweep_rings_for_again(
+    world: World, laugh: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.consent(Scope.NONVERBAL)
+    job = job_of(world.upload(laugh, Scope.NONVERBAL))
+    rung: list[str] = []
+    monkeypatch.setattr(claiming.bell, "ring", rung.append)
+    claiming.sweep(limit=10_000)
+    assert job.code in rung
+
+
+def test_results_of_an_unfinished_job_are_not_there(world: World, laugh: bytes) -> None:
+    world.consent(Scope.NONVERBAL)
+    with pytest.raises(NotFinished):
+        reading.read_results(job_of(world.upload(laugh, Scope.NONVERBAL)), actor=ACTOR)
+
+
+def test_each_persons_channel_is_heard_under_their_own_consent(world: World, data: Path) -> None:
+    """A customer and an employee on two channels: both laugh, only the customer's laugh is found."""
+    import io
+    import wave
+
+    import numpy as np
+
+    with wave.open(str(data / "human" / "laugh-male1.wav")) as file:
+        rate = file.getframerate()
+        mono = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as stereo:
+        stereo.setnchannels(2)
+        stereo.setsampwidth(2)
+        stereo.setframerate(rate)
+        stereo.writeframes(np.column_stack([mono, mono]).tobytes())
+    employee = world.another_subject()
+    world.consent(Scope.NONVERBAL, Scope.PROSODY)
+    world.consent(Scope.PROSODY, subject=employee)
+    people = [
+        gate.Participant(world.subject.code, ParticipantRole.CUSTOMER, 0),
+        gate.Participant(employee.code, ParticipantRole.EMPLOYEE, 1),
+    ]
+    recording = world.upload(buffer.getvalue(), Scope.PROSODY, people=people)
+    Recording.objects.filter(pk=recording.pk).update(scopes=[Scope.NONVERBAL.value, Scope.PROSODY.value])
+    Analysis.objects.filter(recording=recording).update(scopes=[Scope.NONVERBAL.value, Scope.PROSODY.value])
+    view = reading.read_results(run(recording), actor=ACTOR)
+    heard = {(result.scope, result.subjects, result.channels) for result in view.results}
+    assert heard == {
+        (Scope.NONVERBAL, (world.subject.code,), (0,)),
+        (Scope.PROSODY, (world.subject.code,), (0,)),
+        (Scope.PROSODY, (employee.code,), (1,)),
+    }
+
+
+def test_a_recording_is_refused_with_every_missing_scope_before_a_byte_is_read(world: World) -> None:
+    world.consent(Scope.NONVERBAL)
+    with pytest.raises(ConsentDenied) as caught:
+        submission.create_recording(world.project, world.submission(*QUICK, Scope.EMOTION), actor=ACTOR)
+    assert {denial.scope for denial in caught.value.verdict.denials} == {Scope.PROSODY, Scope.EMOTION}
+    assert not Recording.objects.filter(project=world.project).exists()
+    assert Decision.objects.get(code=caught.value.decision).allowed is False
+
+
+def test_consent_withdrawn_between_submission_and_upload_refuses_the_audio_unread(world: World) -> None:
+    world.consent(Scope.NONVERBAL)
+    recording = submission.create_recording(world.project, world.submission(Scope.NONVERBAL), actor=ACTOR)
+    withdrawal.withdraw(world.subject, actor=ACTOR)
+
+    def read(size: int) -> bytes:
+        raise AssertionError("a byte was read")
+
+    with pytest.raises(ConsentDenied):
+        submission.receive_audio(recording, read, 100, actor=ACTOR)
+
+
+def test_erasure_during_an_upload_keeps_nothing_of_it(world: World, laugh: bytes) -> None:
+    world.consent(Scope.NONVERBAL)
+    recording = submission.create_recording(world.project, world.submission(Scope.NONVERBAL), actor=ACTOR)
+    body = memoryview(laugh)
+    position = 0
+
+    def read(size: int) -> bytes:
+        nonlocal position
+        if position == 0:
+            withdrawal.erase(world.subject, actor=ACTOR)
+        piece = bytes(body[position : position + size])
+        position += len(piece)
+        return piece
+
+    before = SealedBlob.objects.count()
+    with pytest.raises(ConsentDenied) as caught:
+        submission.receive_audio(recording, read, len(laugh), actor=ACTOR)
+    assert {denial.reason for denial in caught.value.verdict.denials} == {DenialReason.SUBJECT_ERASED}
+    assert SealedBlob.objects.count() == before
+    assert not Analysis.objects.filter(recording=recording).exists()
+
+
+def test_a_body_that_is_empty_too_large_or_cut_short_leaves_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+
+    from django.conf import settings
+
+    world.consent(Scope.NONVERBAL)
+    recording = submission.create_recording(world.project, world.submission(Scope.NONVERBAL), actor=ACTOR)
+    with pytest.raises(AudioEmpty):
+        submission.receive_audio(recording, io.BytesIO(b"").read, 0, actor=ACTOR)
+    with pytest.raises(AudioTruncated):
+        submission.receive_audio(recording, io.BytesIO(b"half").read, 8, actor=ACTOR)
+    monkeypatch.setattr(settings, "VOXGOV_MAX_AUDIO_BYTES", 10)
+    with pytest.raises(AudioTooLarge):
+        submission.receive_audio(recording, io.BytesIO(b"x" * 11).read, 11, actor=ACTOR)
+    recording.refresh_from_db()
+    assert recording.state == RecordingState.AWAITING_AUDIO
+    _, job = submission.receive_audio(recording, io.BytesIO(b"x" * 10).read, 10, actor=ACTOR)
+    assert job.state == AnalysisState.QUEUED
+    with pytest.raises(RecordingNotReceivable):
+        submission.receive_audio(recording, io.BytesIO(b"x" * 10).read, 10, actor=ACTOR)
+
+
+def test_scopes_that_no_engine_answers_or_nobody_submitted_are_refused(world: World, laugh: bytes) -> None:
+    world.consent(*Scope)
+    with pytest.raises(ScopeWithoutEngine):
+        submission.create_recording(world.project, world.submission(Scope.ACCENT), actor=ACTOR)
+    recording = world.upload(laugh, Scope.NONVERBAL)
+    with pytest.raises(ScopeOutsideRecording):
+        submission.request_analysis(recording, [Scope.PROSODY], actor=ACTOR)
+
+
+def test_an_upload_that_was_given_up_opens_again(world: World) -> None:
+    world.consent(Scope.NONVERBAL)
+    recording = submission.create_recording(world.project, world.submission(Scope.NONVERBAL), actor=ACTOR)
+    Recording.objects.filter(pk=recording.pk).update(
+        state=RecordingState.RECEIVING.value, receiving_until=timezone.now() - timedelta(seconds=1)
+    )
+    tidying.tidy()
+    recording.refresh_from_db()
+    assert recording.state == RecordingState.AWAITING_AUDIO
+
+
+def test_a_deleted_recording_leaves_neither_audio_nor_results(world: World, laugh: bytes) -> None:
+    world.consent(*QUICK, Scope.AUDIO_STORE)
+    recording = world.upload(laugh, *QUICK, Scope.AUDIO_STORE)
+    job = run(recording)
+    kept = Recording.objects.get(pk=recording.pk).kept_audio
+    deletion.delete_recording(recording, actor=ACTOR)
+    shredding.carry_out_orders()
+    assert not storage.path_of(kept).exists()
+    assert not Result.objects.filter(analysis=job).exists()
+    assert Recording.objects.get(pk=recording.pk).state == RecordingState.DELETED
+
+
+def test_erasing_a_person_takes_their_recordings_with_them(world: World, laugh: bytes) -> None:
+    from audit.models import EventReference
+
+    world.consent(*QUICK)
+    recording = world.upload(laugh, *QUICK)
+    job = run(recording)
+    order = withdrawal.erase(world.subject, actor=ACTOR)
+    destruction.carry_out(order.code)
+    shredding.carry_out_orders()
+    assert not Recording.objects.filter(pk=recording.pk).exists()
+    assert not Analysis.objects.filter(pk=job.pk).exists()
+    codes = [world.subject.code, recording.code, job.code]
+    assert not EventReference.objects.filter(code__in=codes).exists()

@@ -1,0 +1,50 @@
+"""Looks for canaries in everything that voxgov keeps: database files, write-ahead log, blobs, logs, temporary files, the broker.
+
+Canaries must be incompressible: PostgreSQL compresses large values, and a plain word inside one could hide.
+"""
+
+import mmap
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import valkey
+
+
+class Scanner:
+    """Searches `var` (its models left out: they are public) and the broker's memory."""
+
+    def __init__(self, var: Path) -> None:
+        self._var = var
+
+    def find(self, canaries: Sequence[bytes]) -> list[str]:
+        """Where any canary stands in the clear; empty when nowhere."""
+        found = [str(path.relative_to(self._var)) for path in self._files() if _holds(path, canaries)]
+        return found + [f"broker:{key}" for key, value in self._broker() if any(canary in value for canary in canaries)]
+
+    def _files(self) -> list[Path]:
+        return [
+            Path(folder) / name
+            for folder, folders, names in os.walk(self._var)
+            if not folders or "models" not in Path(folder).relative_to(self._var).parts
+            for name in names
+        ]
+
+    def _broker(self) -> list[tuple[str, bytes]]:
+        client = valkey.Valkey.from_url(os.environ["VALKEY_URL"])
+        try:
+            return [(key.decode(errors="replace"), client.dump(key) or b"") for key in client.scan_iter()]
+        finally:
+            client.close()
+
+
+def _holds(path: Path, canaries: Sequence[bytes]) -> bool:
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                return False
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return any(content.find(canary) >= 0 for canary in canaries)
+    except (FileNotFoundError, ValueError, OSError):
+        # Files come and go while the services run: what is gone holds nothing.
+        return False
