@@ -33,8 +33,14 @@ class ProviderUnavailable(VaultError):
     transient = True
 
 
-class KeyringInvalid(VaultError):
-    """The keyring file is missing, malformed, or readable by others."""
+class ProviderWrongKey(ProviderUnavailable):
+    """The provider's key does not open a wrapped key: another keyring than the one that wrapped it, or an altered row."""
+
+    code = "key_provider_wrong_key"
+
+
+class KeyringInvalid(ProviderUnavailable):
+    """The keyring file is malformed or readable by others; waiting helps once somebody puts it right."""
 
     code = "keyring_invalid"
 
@@ -44,3 +50,9 @@ class StorageUnavailable(VaultError):
 
     code = "storage_unavailable"
     transient = True
+
+
+class ShredOutsideTransaction(VaultError):
+    """A shred order was written outside a transaction."""
+
+    code = "shred_outside_transaction"

@@ -5,6 +5,7 @@
 The header is authenticated through the context. No Django here; docs/sealed-format.md describes it for other implementations.
 """
 
+import secrets
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from vault.compression import pack, unpack
 from vault.context import FORMAT_VERSION, Context
 from vault.errors import SealBroken
 
 KEY_BYTES: Final = 32
 KEY_ID_BYTES: Final = 16
 MAX_KEYS: Final = 255
+MAX_HEADER: Final = 2 + MAX_KEYS * KEY_ID_BYTES
 _SEVERAL: Final = b"voxgov/v1/several"
 
 
@@ -31,6 +34,9 @@ class Header:
     key_ids: tuple[bytes, ...]
 
     def encode(self) -> bytes:
+        """Raises `ValueError` unless there are 1 to 255 different ids of 16 bytes in rising order."""
+        if not 0 < len(self.key_ids) <= MAX_KEYS or list(self.key_ids) != sorted(set(self.key_ids)):
+            raise ValueError(f"sealed data names 1 to {MAX_KEYS} different keys in order")
         return bytes([FORMAT_VERSION, len(self.key_ids)]) + b"".join(self.key_ids)
 
     @property
@@ -55,13 +61,19 @@ def parse_header(start: bytes) -> Header:
 
 
 class InputKey:
-    """The input key of one sealed piece. Shows nothing, cannot be pickled or copied."""
+    """The input key of one sealed piece. Shows nothing, cannot be pickled or copied.
+
+    Code that handles keys keeps them in this class and never in a local variable of a frame that can raise: error reporters
+    print the locals of every frame.
+    """
 
     __slots__ = ("_bytes",)
 
     def __init__(self, value: bytes) -> None:
-        if len(value) != KEY_BYTES:
-            raise ValueError("a key has 32 bytes")
+        size = len(value)
+        if size != KEY_BYTES:
+            del value
+            raise ValueError(f"a key has {KEY_BYTES} bytes, not {size}")
         self._bytes = value
 
     def __repr__(self) -> str:
@@ -70,6 +82,11 @@ class InputKey:
     def __reduce__(self) -> str:
         raise TypeError("keys are not serialized")
 
+    @classmethod
+    def fresh(cls) -> "InputKey":
+        """A random key from the operating system."""
+        return cls(secrets.token_bytes(KEY_BYTES))
+
     def encryptor(self, context: bytes) -> Cobblestone256Encryptor:
         return Cobblestone256Encryptor(self._bytes, context)
 
@@ -77,7 +94,7 @@ class InputKey:
         return Cobblestone256Decryptor(self._bytes, context)
 
     def reveal(self) -> bytes:
-        """The raw bytes, for wrapping and range reading only."""
+        """The raw bytes, for wrapping and range reading only; pass them on, do not name them."""
         return self._bytes
 
 
@@ -86,22 +103,28 @@ def combine(keys: Sequence[InputKey]) -> InputKey:
 
     `keys` come in the order of the header's key ids.
     """
+    if not keys:
+        raise ValueError("sealed data needs a key")
     if len(keys) == 1:
         return keys[0]
-    material = b"".join(struct.pack(">I", KEY_BYTES) + key.reveal() for key in keys)
-    return InputKey(HKDF(algorithm=SHA512(), length=KEY_BYTES, salt=None, info=_SEVERAL).derive(material))
+    return InputKey(
+        HKDF(algorithm=SHA512(), length=KEY_BYTES, salt=None, info=_SEVERAL).derive(
+            b"".join(struct.pack(">I", KEY_BYTES) + key.reveal() for key in keys)
+        )
+    )
 
 
 def seal(key: InputKey, header: Header, context: Context, plaintext: bytes) -> bytes:
-    """Seals a small value in one go."""
+    """Seals a small value in one go; compressed first where its kind says so (`vault/compression.py`)."""
     encryptor = key.encryptor(context.encode(header.key_ids))
-    return header.encode() + encryptor.update(plaintext) + encryptor.finalize()
+    return header.encode() + encryptor.update(pack(context.kind, plaintext)) + encryptor.finalize()
 
 
 def open_sealed(key: InputKey, header: Header, context: Context, sealed: bytes) -> bytes:
     """Opens a small value. Raises `SealBroken`; nothing is returned before the whole was authenticated."""
     decryptor = key.decryptor(context.encode(header.key_ids))
     try:
-        return decryptor.update(sealed[header.size :]) + decryptor.finalize()
+        body = decryptor.update(sealed[header.size :]) + decryptor.finalize()
     except (InvalidTag, ValueError) as error:
         raise SealBroken("does not open in this context") from error
+    return unpack(context.kind, body)

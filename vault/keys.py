@@ -5,10 +5,8 @@ order closes every older key at its commit, and a consent given later gets a fre
 """
 
 import secrets
-import threading
-import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,13 +14,15 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 
-from vault.errors import KeyMissing, KeyShredded
-from vault.format import KEY_BYTES, InputKey
+from vault.errors import KeyMissing, KeyShredded, VaultError
+from vault.format import InputKey
+from vault.key_cache import KeyCache
 from vault.models import DataKey, KeyClass, ShredOrder
 from vault.provider import KeyProvider, KeyringProvider
 
 CACHE_SECONDS: Final = 1.0
 CACHE_SIZE: Final = 4096
+KEYS_DATABASE: Final = "keys"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,32 +55,7 @@ class HeldKey:
     key: InputKey
 
 
-class _Cache:
-    """Unwrapped keys of this process, for at most a second."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._keys: dict[tuple[KeyName, int], tuple[float, HeldKey]] = {}
-
-    def get(self, name: KeyName, generation: int) -> HeldKey | None:
-        with self._lock:
-            entry = self._keys.get((name, generation))
-            if entry is None or time.monotonic() - entry[0] > CACHE_SECONDS:
-                return None
-            return entry[1]
-
-    def put(self, name: KeyName, generation: int, key: HeldKey) -> None:
-        with self._lock:
-            if len(self._keys) >= CACHE_SIZE:
-                self._keys.clear()
-            self._keys[(name, generation)] = (time.monotonic(), key)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._keys.clear()
-
-
-_cache = _Cache()
+_cache: KeyCache[HeldKey] = KeyCache(CACHE_SECONDS, CACHE_SIZE)
 _provider: KeyProvider | None = None
 
 
@@ -113,7 +88,8 @@ def generations(names: Sequence[KeyName]) -> dict[KeyName, int]:
 
 
 def for_sealing(names: Sequence[KeyName]) -> list[HeldKey]:
-    """The keys in force for these names, made now where there are none, in order of key id."""
+    """The keys in force for these names, made now where there are none, in order of key id. Raises `ProviderUnavailable`, and
+    `KeyShredded` when one was ordered destroyed at this very moment."""
     now = generations(names)
     return sorted((_in_force(name, now[name]) for name in set(names)), key=lambda held: held.id)
 
@@ -129,12 +105,18 @@ def for_opening(names: Sequence[KeyName], key_ids: Sequence[bytes]) -> list[Held
             raise KeyShredded("the key of this data was destroyed")
         held[found.id] = found
     if set(held) != set(key_ids):
-        ours = DataKey.objects.filter(id__in=[uuid.UUID(bytes=key_id) for key_id in key_ids])
-        known = {KeyName(k.organization, KeyClass(k.key_class), k.owner, k.scope) for k in ours}
-        if known - set(names):
-            raise KeyMissing("the data names a key that is not its owner's")
-        raise KeyShredded("the key of this data was destroyed")
+        raise _other_keys(now, key_ids)
     return [held[key_id] for key_id in key_ids]
+
+
+def _other_keys(now: Mapping[KeyName, int], key_ids: Sequence[bytes]) -> VaultError:
+    """Why data names other keys than those in force. An older key of the same names was destroyed; without an order there
+    is none, and a key that exists belongs to somebody else."""
+    known = DataKey.objects.filter(id__in=[uuid.UUID(bytes=key_id) for key_id in key_ids])
+    foreign = any(KeyName(k.organization, KeyClass(k.key_class), k.owner, k.scope) not in now for k in known)
+    if foreign or not any(now.values()):
+        return KeyMissing("the data names a key that is not its owner's")
+    return KeyShredded("the key of this data was destroyed")
 
 
 def forget_cached() -> None:
@@ -154,7 +136,7 @@ def _in_force(name: KeyName, generation: int) -> HeldKey:
 
 
 def _find(name: KeyName, generation: int) -> HeldKey | None:
-    cached = _cache.get(name, generation)
+    cached = _cache.get((name, generation))
     if cached is not None:
         return cached
     row = DataKey.objects.filter(
@@ -166,33 +148,38 @@ def _find(name: KeyName, generation: int) -> HeldKey | None:
     ).first()
     if row is None:
         return None
-    raw = provider().unwrap(row.epoch, bytes(row.wrapped), binding(name, row.id.bytes, generation))
-    held = HeldKey(row.id.bytes, InputKey(raw))
-    _cache.put(name, generation, held)
+    held = HeldKey(
+        row.id.bytes, provider().unwrap(row.epoch, bytes(row.wrapped), binding(name, row.id.bytes, generation))
+    )
+    _cache.put((name, generation), held)
     return held
 
 
 def _make(name: KeyName, generation: int) -> HeldKey:
-    key_id = uuid.UUID(bytes=secrets.token_bytes(16), version=4)
-    raw = secrets.token_bytes(KEY_BYTES)
+    held = HeldKey(uuid.UUID(bytes=secrets.token_bytes(16), version=4).bytes, InputKey.fresh())
     epoch = provider().current_epoch()
+    row = DataKey(
+        id=uuid.UUID(bytes=held.id),
+        organization=name.organization,
+        key_class=name.key_class,
+        owner=name.owner,
+        scope=name.scope,
+        generation=generation,
+        epoch=epoch,
+        wrapped=provider().wrap(epoch, held.key, binding(name, held.id, generation)),
+    )
     try:
-        with transaction.atomic(using="keys"):
-            DataKey.objects.create(
-                id=key_id,
-                organization=name.organization,
-                key_class=name.key_class,
-                owner=name.owner,
-                scope=name.scope,
-                generation=generation,
-                epoch=epoch,
-                wrapped=provider().wrap(epoch, raw, binding(name, key_id.bytes, generation)),
-            )
+        with transaction.atomic(using=KEYS_DATABASE):
+            row.save(force_insert=True)
     except IntegrityError:
+        # Somebody made it first, or it is of an order that was carried out meanwhile.
         found = _find(name, generation)
         if found is None:
-            raise
+            raise KeyShredded("the key was ordered destroyed while it was being made") from None
         return found
-    held = HeldKey(key_id.bytes, InputKey(raw))
-    _cache.put(name, generation, held)
+    if generations([name])[name] != generation:
+        # The order's worker may have looked before the row was there.
+        row.delete()
+        raise KeyShredded("the key was ordered destroyed while it was being made")
+    _cache.put((name, generation), held)
     return held

@@ -1,125 +1,109 @@
-"""Who holds the epoch keys: a small Protocol, and the default, a keyring file that only its owner can read.
+"""Who holds the epoch keys: the Protocol of a key provider, and the default one, which reads a keyring file. The file itself is
+`vault/keyring.py`'s. No key of a provider is ever written to a database. No Django here."""
 
-No epoch key is ever written to a database. The blind-index key lives here too.
-"""
-
-import base64
 import hmac
-import json
-import os
 import secrets
-import stat
 import time
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from vault.errors import KeyMissing, KeyringInvalid, ProviderUnavailable, SealBroken
+from vault import keyring
+from vault.errors import KeyringInvalid, KeyShredded, ProviderWrongKey
+from vault.format import InputKey
 
-_NONCE = 12
+_NONCE: Final = 12
 
 
 class KeyProvider(Protocol):
-    """Wraps data keys under an epoch's key. Raises `ProviderUnavailable` (transient), `KeyMissing`, `SealBroken`."""
+    """Wraps data keys under an epoch's key, and holds the keys for blind indexes and signatures.
 
-    def current_epoch(self) -> int: ...
+    Every method raises `ProviderUnavailable` (transient) when the provider does not answer or answers with a wrong key.
+    """
 
-    def wrap(self, epoch: int, key: bytes, binding: bytes) -> bytes: ...
+    def current_epoch(self) -> int:
+        """The epoch that new data keys are wrapped under."""
+        ...
 
-    def unwrap(self, epoch: int, wrapped: bytes, binding: bytes) -> bytes: ...
+    def wrap(self, epoch: int, key: InputKey, binding: bytes) -> bytes:
+        """The key sealed under the epoch's key, bound to `binding`."""
+        ...
 
-    def blind(self, message: bytes) -> bytes: ...
+    def unwrap(self, epoch: int, wrapped: bytes, binding: bytes) -> InputKey:
+        """Raises `KeyShredded` when the epoch was destroyed, `ProviderWrongKey` when `wrapped` is not that key's."""
+        ...
+
+    def blind(self, message: bytes) -> bytes:
+        """HMAC-SHA256 of the message, 32 bytes."""
+        ...
+
+    def sign(self, purpose: str, message: bytes) -> bytes:
+        """Ed25519 signature (RFC 8032), 64 bytes, with the key for that purpose (`keyring.SIGNING_PURPOSES`)."""
+        ...
+
+    def public_key(self, purpose: str) -> bytes:
+        """The raw Ed25519 public key that verifies `sign`, 32 bytes."""
+        ...
 
 
 class KeyringProvider:
-    """A JSON file, mode 0600: epoch keys by number and the blind-index key, each 32 random bytes in base64."""
+    """Reads the keyring file, and again at most a second after it changed. Wraps with AES-256-GCM under a random nonce: with
+    one epoch per N days the 2^32 wraps that NIST SP 800-38D allows a key are never near."""
 
     recheck_seconds = 1.0
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._loaded: dict[str, Any] | None = None
-        self._stamp = (0, 0)
+        self._ring: keyring.Keyring | None = None
+        self._stamp = (0, 0, 0)
         self._checked = 0.0
 
     def __repr__(self) -> str:
         return "KeyringProvider(...)"
 
     def current_epoch(self) -> int:
-        return int(self._ring()["current"])
+        return self._current().current
 
-    def wrap(self, epoch: int, key: bytes, binding: bytes) -> bytes:
+    def wrap(self, epoch: int, key: InputKey, binding: bytes) -> bytes:
         nonce = secrets.token_bytes(_NONCE)
-        return nonce + self._aead(epoch).encrypt(nonce, key, binding)
+        return nonce + self._aead(epoch).encrypt(nonce, key.reveal(), binding)
 
-    def unwrap(self, epoch: int, wrapped: bytes, binding: bytes) -> bytes:
+    def unwrap(self, epoch: int, wrapped: bytes, binding: bytes) -> InputKey:
         try:
-            return self._aead(epoch).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], binding)
-        except InvalidTag as error:
-            raise SealBroken("a wrapped key does not open under its epoch") from error
+            return InputKey(self._aead(epoch).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], binding))
+        except (InvalidTag, ValueError) as error:
+            raise ProviderWrongKey("a wrapped key does not open under its epoch at this provider") from error
 
     def blind(self, message: bytes) -> bytes:
-        return hmac.new(base64.b64decode(self._ring()["blind"]), message, sha256).digest()
+        return hmac.new(self._current().blind.reveal(), message, sha256).digest()
+
+    def sign(self, purpose: str, message: bytes) -> bytes:
+        return self._current().signer(purpose).sign(message)
+
+    def public_key(self, purpose: str) -> bytes:
+        return self._current().signer(purpose).public_key().public_bytes_raw()
 
     def _aead(self, epoch: int) -> AESGCM:
-        encoded = self._ring()["epochs"].get(str(epoch))
-        if encoded is None:
-            raise KeyMissing(f"epoch {epoch} is not at the provider any more")
-        return AESGCM(base64.b64decode(encoded))
+        ring = self._current()
+        key = ring.epochs.get(epoch)
+        if key is not None:
+            return AESGCM(key.reveal())
+        if epoch < ring.current:
+            raise KeyShredded(f"epoch {epoch} was destroyed at the provider")
+        raise ProviderWrongKey(f"epoch {epoch} is not in this keyring: it is older than the database, or another one")
 
-    def _ring(self) -> dict[str, Any]:
+    def _current(self) -> keyring.Keyring:
         now = time.monotonic()
-        if self._loaded is not None and now - self._checked < self.recheck_seconds:
-            return self._loaded
-        try:
-            status = self._path.stat()
-            if stat.S_IMODE(status.st_mode) & 0o077:
-                raise KeyringInvalid(f"{self._path} can be read by others: make it mode 0600")
-            stamp = (status.st_mtime_ns, status.st_ino)
-            if self._loaded is None or stamp != self._stamp:
-                ring = json.loads(self._path.read_text())
-                if ring["version"] != 1 or str(ring["current"]) not in ring["epochs"] or not ring["blind"]:
-                    raise KeyringInvalid(f"{self._path} is not a keyring of version 1")
-                self._loaded, self._stamp = ring, stamp
-        except OSError as error:
-            raise ProviderUnavailable(f"the keyring cannot be read: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise KeyringInvalid(f"{self._path} is not a keyring") from error
+        if self._ring is not None and now - self._checked < self.recheck_seconds:
+            return self._ring
+        stamp = keyring.stamp(self._path)
+        if self._ring is None or stamp != self._stamp:
+            ring = keyring.load(self._path)
+            if self._ring is not None and ring.current < self._ring.current:
+                raise KeyringInvalid("the keyring went back to an earlier epoch")
+            self._ring, self._stamp = ring, stamp
         self._checked = now
-        return self._loaded
-
-
-def create_keyring(path: Path) -> bool:
-    """Makes a keyring with one epoch, synced, mode 0600. False when one is there already."""
-    if path.exists():
-        return False
-    ring = {"version": 1, "current": 1, "epochs": {"1": _fresh()}, "blind": _fresh()}
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(ring, file)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink()
-    _sync_directory(path.parent)
-    return True
-
-
-def _fresh() -> str:
-    return base64.b64encode(secrets.token_bytes(32)).decode()
-
-
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        return self._ring

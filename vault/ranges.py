@@ -42,14 +42,7 @@ class ChunkReader:
         self._read_at = read_at
         self._chunks = self.size // CHUNK + 1
         self._held: tuple[int, bytes] = (-1, b"")
-        start = read_at(0, OVERHEAD)
-        derived = HKDFExpand(
-            algorithm=SHA512(), length=32 + 12 + COMMITMENT, info=_INFO + start[:SALT] + context
-        ).derive(key.reveal())
-        if not hmac.compare_digest(derived[44:], start[SALT:OVERHEAD]):
-            raise SealBroken("does not open in this context")
-        self._aead = AESGCM(derived[:32])
-        self._nonce = int.from_bytes(derived[32:44], "big")
+        self._aead, self._nonce = _derive(key, context, read_at(0, OVERHEAD))
         # The last chunk, at the place that the length gives it, authenticates the length.
         self._chunk(self._chunks - 1)
 
@@ -76,3 +69,16 @@ class ChunkReader:
             except InvalidTag as error:
                 raise SealBroken("does not open in this context") from error
         return self._held[1]
+
+
+def _derive(key: InputKey, context: bytes, start: bytes) -> tuple[AESGCM, int]:
+    """The message's key and base nonce (section "Key derivation"), in a frame of its own that ends before anything can raise
+    with them in sight. Raises `SealBroken` when the commitment is another."""
+    kdf = HKDFExpand(algorithm=SHA512(), length=32 + 12 + COMMITMENT, info=_INFO + start[:SALT] + context)
+    derived = kdf.derive(key.reveal())
+    same = hmac.compare_digest(derived[44:], start[SALT:OVERHEAD])
+    message = (AESGCM(derived[:32]), int.from_bytes(derived[32:44], "big"))
+    del derived
+    if not same:
+        raise SealBroken("does not open in this context")
+    return message

@@ -1,7 +1,10 @@
 """Sealed files on disk: written under a draft name, synced, renamed, so that a name stands for a whole file or for nothing."""
 
 import os
+import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,77 +17,116 @@ ORPHAN_AGE = 3600.0
 """Seconds after which a file that no row names is taken for the remains of a crash."""
 
 
+_CODE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
 def path_of(code: str) -> Path:
-    """Where the blob of that code lies; spread over directories by the random end of the code."""
+    """Where the blob of that code lies; spread over directories by the random end of the code. Raises `ValueError` for what is
+    no code."""
+    if not _CODE.fullmatch(code):
+        raise ValueError("not a code")
     root: Path = settings.VOXGOV_BLOB_DIR
     return root / code[-2:] / code
 
 
 class DraftFile:
-    """A blob being written. `publish` makes it real; `discard` leaves nothing."""
+    """A blob being written. `publish` makes it real; `discard` leaves nothing. Raises `StorageUnavailable`, and
+    `FileExistsError` for a code that has a file already."""
 
     def __init__(self, code: str) -> None:
         self._final = path_of(code)
         self._draft = self._final.with_name(f"{code}.draft")
-        try:
-            self._final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._final.exists():
+            raise FileExistsError(f"there is a sealed file {code} already")
+        with _storage_errors("written"):
+            _make_directory(self._final.parent)
             descriptor = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise StorageUnavailable(f"a sealed file cannot be written: {error.strerror}") from error
         self._file: BinaryIO = os.fdopen(descriptor, "wb")
 
     def write(self, sealed: bytes) -> None:
-        try:
+        with _storage_errors("written"):
             self._file.write(sealed)
-        except OSError as error:
-            raise StorageUnavailable(f"a sealed file cannot be written: {error.strerror}") from error
 
     def publish(self) -> None:
-        try:
+        """Whole and on the disk when this returns."""
+        with _storage_errors("written"):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
             self._draft.rename(self._final)
             sync_directory(self._final.parent)
-        except OSError as error:
-            raise StorageUnavailable(f"a sealed file cannot be written: {error.strerror}") from error
 
     def discard(self) -> None:
-        self._file.close()
-        self._draft.unlink(missing_ok=True)
-        self._final.unlink(missing_ok=True)
+        # Closing writes what is still buffered, which a full disk refuses: the draft goes all the same.
+        with suppress(OSError):
+            self._file.close()
+        with _storage_errors("removed"):
+            self._draft.unlink(missing_ok=True)
+            self._final.unlink(missing_ok=True)
 
 
 def open_file(code: str) -> BinaryIO:
     """Raises `StorageUnavailable`."""
-    try:
+    with _storage_errors("read"):
         return path_of(code).open("rb")
-    except OSError as error:
-        raise StorageUnavailable(f"a sealed file cannot be read: {error.strerror}") from error
+
+
+def read(file: BinaryIO, length: int) -> bytes:
+    """Up to `length` bytes. Raises `StorageUnavailable`."""
+    with _storage_errors("read"):
+        return file.read(length)
+
+
+def read_start(code: str, length: int) -> bytes | None:
+    """The first `length` bytes of a file, None when there is none. Raises `StorageUnavailable`."""
+    with _storage_errors("read"):
+        try:
+            with path_of(code).open("rb") as file:
+                return file.read(length)
+        except FileNotFoundError:
+            return None
 
 
 def remove(code: str) -> bool:
-    """Deletes the file; False when there was none."""
+    """Deletes the file; False when there was none. Raises `StorageUnavailable`."""
     path = path_of(code)
-    if not path.exists():
-        return False
-    path.unlink(missing_ok=True)
-    sync_directory(path.parent)
-    return True
+    with _storage_errors("removed"):
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        sync_directory(path.parent)
+        return True
 
 
 def remove_orphans(now: float | None = None) -> int:
     """Deletes files older than `ORPHAN_AGE` that no row names: drafts and blobs whose transaction never came."""
+    orphans = list(find_orphans(now))
+    for path in orphans:
+        with _storage_errors("removed"):
+            path.unlink(missing_ok=True)
+    return len(orphans)
+
+
+def find_orphans(now: float | None = None) -> Iterator[Path]:
+    """A file is looked at before its row: one that gets its row in between is no orphan."""
     root: Path = settings.VOXGOV_BLOB_DIR
-    limit = (now or time.time()) - ORPHAN_AGE
-    removed = 0
+    limit = (time.time() if now is None else now) - ORPHAN_AGE
     for path in root.glob("*/*"):
-        if path.stat().st_mtime > limit:
+        try:
+            if path.stat().st_mtime > limit:
+                continue
+        except FileNotFoundError:
             continue
         if path.suffix == ".draft" or not SealedBlob.objects.filter(code=path.name).exists():
-            path.unlink(missing_ok=True)
-            removed += 1
-    return removed
+            yield path
+
+
+def rows_without_file() -> Iterator[str]:
+    """Codes of sealed files that are gone although a row names them: data lost, or a crash in the middle of shredding."""
+    for code in SealedBlob.objects.order_by("id").values_list("code", flat=True).iterator():
+        if not path_of(code).exists():
+            yield code
 
 
 def sync_directory(path: Path) -> None:
@@ -93,3 +135,20 @@ def sync_directory(path: Path) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _make_directory(path: Path) -> None:
+    if path.is_dir():
+        return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+    # A file's own directory sync does not make the directory itself outlive a power cut.
+    sync_directory(path.parent)
+
+
+@contextmanager
+def _storage_errors(done: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable(f"a sealed file cannot be {done}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""`manage.py vault init`: makes the keyring, once."""
+"""`manage.py vault init` makes the keyring, or adds what it lacks; `manage.py vault tidy` ends what crashes left behind."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -6,16 +6,20 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from vault.provider import create_keyring
+from vault import keyring, shredding, storage
 
 
 class Command(BaseCommand):
-    help = "Looks after the vault's keys."
+    help = "Looks after the vault's keys and sealed files."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["init"])
+        parser.add_argument("what", choices=["init", "tidy"])
 
     def handle(self, *args: Any, **options: Any) -> None:
-        made = create_keyring(settings.VOXGOV_KEYRING)
-        self.stdout.write(f"{settings.VOXGOV_KEYRING} {'made' if made else 'is there already'}")
+        if options["what"] == "init":
+            wrote = keyring.ensure(settings.VOXGOV_KEYRING)
+            self.stdout.write(f"{settings.VOXGOV_KEYRING} {'written' if wrote else 'is there already'}")
+        else:
+            self.stdout.write(f"keys destroyed after their order: {shredding.destroy_stray_keys()}")
+            self.stdout.write(f"files removed that no row names: {storage.remove_orphans()}")

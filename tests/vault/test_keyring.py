@@ -1,0 +1,231 @@
+"""The keyring file and its provider: one writer, whole files, epochs that come and go."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from vault import keyring
+from vault.errors import KeyringInvalid, KeyShredded, ProviderUnavailable, ProviderWrongKey
+from vault.format import InputKey
+from vault.keyring import CERTIFICATES
+from vault.provider import KeyringProvider
+
+BINDING = b"whose key it is"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    made = tmp_path / "secrets" / "keyring.json"
+    assert keyring.ensure(made)
+    return made
+
+
+def now(path: Path) -> KeyringProvider:
+    """A provider as a fresh process has it."""
+    return KeyringProvider(path)
+
+
+def test_it_is_made_once_for_its_owner_alone(path: Path) -> None:
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    before = path.read_bytes()
+    assert not keyring.ensure(path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir() if entry.suffix == ".draft"] == []
+
+
+def test_every_key_in_it_is_another_one(path: Path) -> None:
+    ring = json.loads(path.read_text())
+    keys = [*ring["epochs"].values(), ring["blind"], *ring["signing"].values()]
+    assert len(set(keys)) == len(keys) == 3
+    assert all(len(base64.b64decode(key)) == 32 for key in keys)
+
+
+def test_a_keyring_from_before_a_signing_purpose_existed_gets_the_key_and_keeps_the_others(path: Path) -> None:
+    ring = json.loads(path.read_text())
+    wrapped = now(path).wrap(1, InputKey(bytes(32)), BINDING)
+    del ring["signing"]
+    path.write_text(json.dumps(ring))
+    with pytest.raises(KeyringInvalid, match="vault init"):
+        now(path).sign(CERTIFICATES, b"x")
+    assert keyring.ensure(path)
+    now(path).sign(CERTIFICATES, b"x")
+    assert now(path).unwrap(1, wrapped, BINDING).reveal() == bytes(32)
+
+
+def test_a_wrapped_key_opens_for_its_binding_and_epoch_only(path: Path) -> None:
+    provider = now(path)
+    wrapped = provider.wrap(1, InputKey(b"k" * 32), BINDING)
+    assert b"k" * 32 not in wrapped
+    assert provider.unwrap(1, wrapped, BINDING).reveal() == b"k" * 32
+    keyring.begin_epoch(path)
+    for epoch, sealed, binding in [
+        (1, wrapped, b"somebody else's"),
+        (2, wrapped, BINDING),
+        (1, wrapped[:-1], BINDING),
+        (1, b"", BINDING),
+    ]:
+        with pytest.raises(ProviderWrongKey):
+            now(path).unwrap(epoch, sealed, binding)
+    for at in range(len(wrapped)):
+        altered = bytearray(wrapped)
+        altered[at] ^= 1
+        with pytest.raises(ProviderWrongKey):
+            provider.unwrap(1, bytes(altered), BINDING)
+
+
+def test_a_new_epoch_wraps_and_the_old_one_still_opens(path: Path) -> None:
+    wrapped = now(path).wrap(1, InputKey(bytes(32)), BINDING)
+    assert keyring.begin_epoch(path) == 2
+    assert now(path).current_epoch() == 2
+    assert now(path).unwrap(1, wrapped, BINDING).reveal() == bytes(32)
+
+
+def test_a_destroyed_epoch_opens_nothing_and_its_key_is_in_no_file(path: Path) -> None:
+    wrapped = now(path).wrap(1, InputKey(bytes(32)), BINDING)
+    key = json.loads(path.read_text())["epochs"]["1"]
+    keyring.begin_epoch(path)
+    for _ in range(2):
+        keyring.destroy_epoch(path, 1)
+    with pytest.raises(KeyShredded):
+        now(path).unwrap(1, wrapped, BINDING)
+    for file in path.parent.iterdir():
+        assert key.encode() not in file.read_bytes()
+
+
+def test_the_current_epoch_is_not_destroyed(path: Path) -> None:
+    with pytest.raises(ValueError, match="begin another first"):
+        keyring.destroy_epoch(path, 1)
+    assert now(path).current_epoch() == 1
+
+
+def test_a_running_process_sees_a_rewrite_within_a_second(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = now(path)
+    assert provider.current_epoch() == 1
+    keyring.begin_epoch(path)
+    monkeypatch.setattr(provider, "recheck_seconds", 0.0)
+    assert KeyringProvider.recheck_seconds <= 1.0
+    assert provider.current_epoch() == 2
+
+
+def test_yesterdays_keyring_is_refused_by_a_running_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    yesterday = path.read_bytes()
+    keyring.begin_epoch(path)
+    provider = now(path)
+    assert provider.current_epoch() == 2
+    path.write_bytes(yesterday)
+    monkeypatch.setattr(provider, "recheck_seconds", 0.0)
+    with pytest.raises(KeyringInvalid, match="earlier epoch"):
+        provider.current_epoch()
+    with pytest.raises(ProviderWrongKey, match="older than the database"):
+        now(path).unwrap(2, bytes(60), BINDING)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"current": 9},
+        {"epochs": {}},
+        {"epochs": {"1": "short"}},
+        {"epochs": {"1": base64.b64encode(bytes(16)).decode()}},
+        {"blind": None},
+        {"blind": ""},
+        {"signing": ["x"]},
+    ],
+    ids=str,
+)
+def test_what_is_no_keyring_is_refused(path: Path, change: dict[str, object]) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(KeyringInvalid):
+        now(path).current_epoch()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "{}"])
+def test_a_damaged_keyring_is_refused_and_never_replaced(path: Path, text: str) -> None:
+    path.write_text(text)
+    attempts: list[Callable[[], object]] = [
+        lambda: now(path).current_epoch(),
+        lambda: keyring.ensure(path),
+        lambda: keyring.begin_epoch(path),
+    ]
+    for attempt in attempts:
+        with pytest.raises(KeyringInvalid):
+            attempt()
+    assert path.read_text() == text
+
+
+def test_a_keyring_that_others_can_read_is_refused(path: Path) -> None:
+    for mode in (0o640, 0o604, 0o620, 0o601):
+        path.chmod(mode)
+        with pytest.raises(KeyringInvalid, match="0600"):
+            now(path).current_epoch()
+        with pytest.raises(KeyringInvalid):
+            keyring.begin_epoch(path)
+
+
+def test_a_missing_keyring_is_not_made_by_reading(tmp_path: Path) -> None:
+    path = tmp_path / "keyring.json"
+    with pytest.raises(ProviderUnavailable):
+        now(path).current_epoch()
+    assert not path.exists()
+
+
+def test_many_processes_make_one_keyring(tmp_path: Path) -> None:
+    path = tmp_path / "secrets" / "keyring.json"
+    program = (
+        "import sys; from pathlib import Path; from vault import keyring; print(keyring.ensure(Path(sys.argv[1])))"
+    )
+    children = [
+        subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    answers = sorted(child.communicate(timeout=60)[0].strip() for child in children)
+    assert answers == ["False", "False", "False", "True"]
+
+
+def test_writers_at_once_lose_no_epoch(path: Path) -> None:
+    threads = [threading.Thread(target=keyring.begin_epoch, args=(path,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(keyring.load(path).epochs) == list(range(1, 10))
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_crash_while_writing_leaves_the_old_keyring(path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    before = path.read_bytes()
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os if step == "fsync" else Path, step, full)
+        with pytest.raises(ProviderUnavailable, match="No space left"):
+            keyring.begin_epoch(path)
+    assert path.read_bytes() == before
+    assert keyring.begin_epoch(path) == 2
+
+
+def test_a_signature_verifies_under_the_public_key(path: Path) -> None:
+    provider = now(path)
+    signature = provider.sign(CERTIFICATES, b"message")
+    Ed25519PublicKey.from_public_bytes(provider.public_key(CERTIFICATES)).verify(signature, b"message")
+    with pytest.raises(KeyringInvalid):
+        provider.sign("another purpose", b"message")
+
+
+def test_the_blind_key_survives_every_rewrite(path: Path) -> None:
+    before = now(path).blind(b"value")
+    keyring.begin_epoch(path)
+    keyring.destroy_epoch(path, 1)
+    assert now(path).blind(b"value") == before

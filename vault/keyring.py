@@ -1,0 +1,184 @@
+"""The keyring file: epoch keys by number, the blind-index key and signing keys by purpose, 32 random bytes each; JSON, mode 0600.
+
+It is written whole, synced and renamed into place, so that a crash leaves the old file or the new one, and what a rewrite left
+out is in no file any more. It belongs in no backup of the databases. No Django here.
+"""
+
+import base64
+import fcntl
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from vault.errors import KeyringInvalid, ProviderUnavailable
+from vault.format import InputKey
+
+VERSION: Final = 1
+CERTIFICATES: Final = "certificates"
+SIGNING_PURPOSES: Final = (CERTIFICATES,)
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """What the file holds. Its keys show nothing."""
+
+    current: int
+    epochs: Mapping[int, InputKey]
+    blind: InputKey
+    signing: Mapping[str, InputKey]
+
+    def __reduce__(self) -> str:
+        raise TypeError("keys are not serialized")
+
+    def signer(self, purpose: str) -> Ed25519PrivateKey:
+        """Raises `KeyringInvalid` when the keyring has no key for that purpose."""
+        key = self.signing.get(purpose)
+        if key is None:
+            raise KeyringInvalid(f"the keyring has no signing key for {purpose}: run `manage.py vault init`")
+        return Ed25519PrivateKey.from_private_bytes(key.reveal())
+
+
+def ensure(path: Path) -> bool:
+    """Makes a keyring with one epoch, or adds the signing keys that one lacks. True when it wrote. Raises as `load` does."""
+    with _locked(path):
+        if not path.exists():
+            ring = Keyring(1, {1: InputKey.fresh()}, InputKey.fresh(), {})
+        else:
+            ring = load(path)
+            if set(SIGNING_PURPOSES) <= set(ring.signing):
+                return False
+        fresh = {purpose: InputKey.fresh() for purpose in SIGNING_PURPOSES}
+        _write(path, replace(ring, signing=fresh | dict(ring.signing)))
+        return True
+
+
+def begin_epoch(path: Path) -> int:
+    """Adds a fresh epoch key and makes it the current one; returns its number."""
+    return _rewrite(
+        path,
+        lambda ring: replace(
+            ring, current=ring.current + 1, epochs={**ring.epochs, ring.current + 1: InputKey.fresh()}
+        ),
+    ).current
+
+
+def destroy_epoch(path: Path, epoch: int) -> None:
+    """Writes the keyring without that epoch's key; idempotent. Raises `ValueError` for the current epoch."""
+
+    def without(ring: Keyring) -> Keyring:
+        if epoch == ring.current:
+            raise ValueError("the current epoch cannot be destroyed: begin another first")
+        return replace(ring, epochs={number: key for number, key in ring.epochs.items() if number != epoch})
+
+    _rewrite(path, without)
+
+
+def load(path: Path) -> Keyring:
+    """Raises `ProviderUnavailable` when the file is not there, `KeyringInvalid` when others can read it or it is no keyring."""
+    stamp(path)
+    # No local here or in any caller ever holds the text, and no decoding error, which would carry it, is chained.
+    try:
+        ring = _parse(path.read_bytes())
+    except OSError as error:
+        raise ProviderUnavailable(f"the keyring cannot be read: {error.strerror}") from error
+    if ring is None:
+        raise KeyringInvalid(f"{path} is not a keyring of version {VERSION}")
+    return ring
+
+
+def stamp(path: Path) -> tuple[int, int, int]:
+    """Changes with every rewrite. Raises as `load` does."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise ProviderUnavailable(f"the keyring cannot be read: {error.strerror}") from error
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise KeyringInvalid(f"{path} can be read by others: make it mode 0600")
+    return status.st_mtime_ns, status.st_ino, status.st_ctime_ns
+
+
+def _parse(text: bytes) -> Keyring | None:
+    try:
+        body = json.loads(text)
+        if body["version"] != VERSION:
+            return None
+        ring = Keyring(
+            current=int(body["current"]),
+            epochs={int(number): _key(key) for number, key in body["epochs"].items()},
+            blind=_key(body["blind"]),
+            signing={purpose: _key(key) for purpose, key in body.get("signing", {}).items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return ring if ring.current in ring.epochs else None
+
+
+def _key(encoded: str) -> InputKey:
+    return InputKey(base64.b64decode(encoded, validate=True))
+
+
+def _dump(ring: Keyring) -> bytes:
+    def encoded(key: InputKey) -> str:
+        return base64.b64encode(key.reveal()).decode()
+
+    return json.dumps(
+        {
+            "version": VERSION,
+            "current": ring.current,
+            "epochs": {str(number): encoded(key) for number, key in sorted(ring.epochs.items())},
+            "blind": encoded(ring.blind),
+            "signing": {purpose: encoded(key) for purpose, key in sorted(ring.signing.items())},
+        }
+    ).encode()
+
+
+def _rewrite(path: Path, change: Callable[[Keyring], Keyring]) -> Keyring:
+    with _locked(path):
+        ring = change(load(path))
+        _write(path, ring)
+        return ring
+
+
+def _write(path: Path, ring: Keyring) -> None:
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        # Under the lock a draft can only be what a crash left.
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(_dump(ring))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise ProviderUnavailable(f"the keyring cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One writer at a time; readers never wait, because a rename swaps the file."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ProviderUnavailable(f"the keyring cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
