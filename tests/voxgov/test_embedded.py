@@ -122,6 +122,18 @@ def test_a_role_reaches_only_the_two_databases(running: tuple[Path, dict[str, st
     roles.drop_databases(EmbeddedPostgres(var).server, ["test_more"])
 
 
+def test_a_note_stays_with_its_database_and_goes_with_it(running: tuple[Path, dict[str, str]]) -> None:
+    server = EmbeddedPostgres(running[0]).server
+    roles.ensure_databases(server, ["test_noted"])
+    assert roles.noted(server, "test_noted") == ""
+    roles.note(server, "test_noted", "it's prepared")
+    assert roles.noted(server, "test_noted") == "it's prepared"
+    roles.drop_databases(server, ["test_noted"])
+    roles.ensure_databases(server, ["test_noted"])
+    assert roles.noted(server, "test_noted") == ""
+    roles.drop_databases(server, ["test_noted"])
+
+
 def test_everything_private_is_closed_to_others(running: tuple[Path, dict[str, str]]) -> None:
     var, settings = running
     private = [var / "postgres", var / "valkey", var / "secrets", var / "blobs", var / "tmp", var / "log"]

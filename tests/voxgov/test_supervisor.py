@@ -76,15 +76,43 @@ def test_stopping_leaves_nothing_of_what_a_program_started(supervisor: Superviso
     _wait_for(lambda: not _lives(grandchild))
 
 
-def test_units_stop_in_reverse_order(tmp_path: Path) -> None:
-    ending = "import signal, sys, time\ndef end(*_): open({0!r}, 'a').write({1!r} + '\\n'); sys.exit(0)\n"
-    ending += "signal.signal(signal.SIGTERM, end); print('ready', flush=True); time.sleep(600)"
+class Server:
+    """A unit that others rest on: notes whether they were gone when it was stopped."""
+
+    name = "server"
+    pid = None
+
+    def __init__(self, gone: Callable[[], bool]) -> None:
+        self._gone = gone
+        self.stopped_last = False
+
+    def start(self, output: int | None = None) -> None:
+        return
+
+    def poll(self) -> int | None:
+        return None
+
+    def ask_to_stop(self) -> None:
+        return
+
+    def stop(self) -> None:
+        self.stopped_last = self._gone()
+
+
+def test_programs_stop_side_by_side_and_what_they_rest_on_stops_after_them(tmp_path: Path) -> None:
+    slow = "import signal, sys, time\ndef end(*_): time.sleep(0.5); sys.exit(0)\n"
+    slow += "signal.signal(signal.SIGTERM, end); print('ready', flush=True); time.sleep(600)"
     supervisor = Supervisor(tmp_path / "log", lambda _line: None)
-    for name in ("database", "worker", "web"):
-        supervisor.start(ProgramUnit(_program(name, ending.format(str(tmp_path / "order"), name), tmp_path)))
-    _wait_for(lambda: all("ready" in _log(tmp_path, name) for name in ("database", "worker", "web")))
+    units = [ProgramUnit(_program(f"p{number}", slow, tmp_path)) for number in range(4)]
+    server = Server(lambda: all(unit.pid is None for unit in units))
+    supervisor.start(server)
+    for unit in units:
+        supervisor.start(unit)
+    _wait_for(lambda: all("ready" in _log(tmp_path, unit.name) for unit in units))
+    began = time.monotonic()
     supervisor.stop()
-    assert (tmp_path / "order").read_text().split() == ["web", "worker", "database"]
+    assert server.stopped_last
+    assert time.monotonic() - began < 1.9, "one after the other they need two seconds"
 
 
 SUPERVISING = """

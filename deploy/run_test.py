@@ -1,0 +1,136 @@
+"""`deploy/test [--quick | --drills] [-- pytest arguments]`: every check that a change must pass. Standard library only.
+
+Installs the test tools, fetches the test models, then runs each check, all of them even when one fails, with its time.
+Offline once installed. `--quick` is the inner loop: ruff, and pytest without what starts processes or loads models.
+`--drills` runs each kill drill in full (fifty rounds) and nothing else.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from installation import PYTHON, ROOT, TESTS, SetupFailed, install
+from run_quickstart import fetch_models, step
+
+VAR = ROOT / "var" / "test"
+QUICK = "not drill and not services and not models"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One command. `beside` is true for one that reads settings: it runs beside the embedded servers."""
+
+    name: str
+    command: tuple[str, ...]
+    beside: bool = False
+
+
+def checks(*, quick: bool, drills: bool, pytest_arguments: list[str]) -> list[Check]:
+    python = str(PYTHON)
+    tool = str(PYTHON.parent)
+    if drills:
+        return [Check("pytest, drills", (python, "-m", "pytest", "-m", "drill", "-s", *pytest_arguments))]
+    style = [
+        Check("ruff check", (f"{tool}/ruff", "check", "--quiet", ".")),
+        Check("ruff format", (f"{tool}/ruff", "format", "--check", "--quiet", ".")),
+    ]
+    if quick:
+        return [*style, Check("pytest, quick", (python, "-m", "pytest", "-m", QUICK, *pytest_arguments))]
+    schema = str(VAR / "openapi.yaml")
+    return [
+        *style,
+        Check("import-linter", (f"{tool}/lint-imports", "--no-cache")),
+        Check("mypy --strict", (python, "-m", "mypy", "."), beside=True),
+        Check("makemigrations", (python, "manage.py", "makemigrations", "--check", "--dry-run"), beside=True),
+        Check(
+            "OpenAPI schema",
+            (python, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file", schema),
+            beside=True,
+        ),
+        Check("OpenAPI 3.1", (python, "-m", "openapi_spec_validator", schema)),
+        Check("pytest", (python, "-m", "pytest", *pytest_arguments)),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="deploy/test", description="Runs every check that a change must pass.")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--quick", action="store_true", help="ruff, and pytest without drills, services and models")
+    which.add_argument("--drills", action="store_true", help="each kill drill in full, and nothing else")
+    parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="for pytest, after --")
+    given = parser.parse_args()
+    os.umask(0o022)
+    print("voxgov test", flush=True)
+    try:
+        step("Packages", lambda: install(TESTS, log=ROOT / "var" / "log" / "setup.log"))
+        if not given.quick:
+            fetch_models(ROOT / "var" / "models", "test")
+    except SetupFailed as problem:
+        print(f"\n{problem}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(
+            f"\n{error.filename} cannot be used ({error.strerror}): correct that, then run this again.", file=sys.stderr
+        )
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped; run this again to go on.", file=sys.stderr)
+        return 130
+    VAR.mkdir(parents=True, exist_ok=True)
+    environment = surroundings(drills=given.drills)
+    results = []
+    try:
+        for check in checks(quick=given.quick, drills=given.drills, pytest_arguments=given.pytest):
+            results.append(run(check, environment))
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    return summary(results)
+
+
+def surroundings(*, drills: bool) -> dict[str, str]:
+    """What the checks see: data of their own, the shared models, no model hub, and none of the caller's settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.endswith(("DATABASE_URL", "BROKER_URL"))}
+    return {
+        **kept,
+        **({"VOXGOV_DRILL_ROUNDS": "50"} if drills else {}),
+        "VOXGOV_VAR": str(VAR),
+        "VOXGOV_MODELS": str(ROOT / "var" / "models"),
+        "DJANGO_SETTINGS_MODULE": "voxgov.settings",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "DO_NOT_TRACK": "1",
+        "PYTHONDONTWRITEBYTECODE": "",  # whoever forbids it makes every process compile every module
+    }
+
+
+def run(check: Check, environment: dict[str, str]) -> tuple[Check, bool, float]:
+    print(f"\n== {check.name}", flush=True)
+    started = time.monotonic()
+    command = list(check.command)
+    if check.beside:
+        command = [str(PYTHON), "-m", "voxgov.embedded", "--var", str(VAR), "--", *command]
+    passed = subprocess.call(command, cwd=ROOT, env=environment) == 0
+    seconds = time.monotonic() - started
+    print(f"== {check.name}: {'passed' if passed else 'FAILED'} in {seconds:.1f} s", flush=True)
+    return check, passed, seconds
+
+
+def summary(results: list[tuple[Check, bool, float]]) -> int:
+    """One line per check; pytest's own counts stand right above."""
+    print()
+    for check, passed, seconds in results:
+        print(f"  {check.name:<16} {'passed' if passed else 'FAILED':<8} {seconds:7.1f} s")
+    failed = [check.name for check, passed, _ in results if not passed]
+    print(
+        f"{len(results) - len(failed)} of {len(results)} checks passed"
+        + (f"; failed: {', '.join(failed)}" if failed else "")
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
