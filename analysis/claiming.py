@@ -128,7 +128,7 @@ def cancel(analysis: Analysis, *, actor: Actor) -> Analysis:
             row.stage = Stage.FINISHED.value
             row.finished_at = timezone.now()
             record_job(EventName.ANALYSIS_CANCELLED, row, actor)
-        row.save()
+        row.save(update_fields=["cancel_requested", "state", "stage", "finished_at"])
     return row
 
 

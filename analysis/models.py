@@ -39,6 +39,9 @@ class Recording(models.Model):
         max_length=16, choices=_choices(RecordingState), default=RecordingState.AWAITING_AUDIO.value
     )
     receiving_until = models.DateTimeField(null=True, help_text="An upload under way is given up after this time.")
+    receiving_blob = models.CharField(
+        max_length=36, blank=True, help_text="Names the upload under way, and fences late ones."
+    )
     waiting_audio = models.CharField(
         max_length=36, blank=True, help_text="Blob under the work key, while a job needs it."
     )

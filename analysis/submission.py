@@ -33,7 +33,7 @@ from audit.events import EventName
 from consent import gate
 from consent.errors import ConsentDenied
 from consent.gate import GateRequest, Permit
-from consent.models import Purpose, Subject
+from consent.models import Purpose, ScopedQuerySet, Subject
 from consent.vocabulary import Action, Context, ParticipantRole, Scope
 from vault import sealing
 from vault.codes import new_code
@@ -104,10 +104,10 @@ def receive_audio(
     if length == 0:
         raise AudioEmpty("the body is empty")
     gate.require(gate_request(recording), action=Action.UPLOAD, actor=actor, object_code=recording.code)
-    _claim_receiving(recording)
+    blob_code = new_code()
+    _claim_receiving(recording, blob_code)
     organization = recording.project.organization.code
     key = KeyName.work(organization, recording.code)
-    blob_code = new_code()
     try:
         with sealing.seal_stream(
             audio_context(organization, recording.code, blob_code), [key], code=blob_code
@@ -122,11 +122,11 @@ def receive_audio(
                 received += len(chunk)
                 if timezone.now() - touched > RECEIVING_LEASE / 4:
                     touched = timezone.now()
-                    _extend_receiving(recording)
+                    _extend_receiving(recording, blob_code)
             analysis = _complete(recording, writer, blob_code, length, actor)
     except BaseException:
-        Recording.objects.filter(pk=recording.pk, state=RecordingState.RECEIVING.value).update(
-            state=RecordingState.AWAITING_AUDIO.value, receiving_until=None
+        _receiving(recording, blob_code).update(
+            state=RecordingState.AWAITING_AUDIO.value, receiving_until=None, receiving_blob=""
         )
         raise
     recording.refresh_from_db()
@@ -213,21 +213,25 @@ def _make_recording(project: Project, code: str, submission: Submission, permit:
     return recording
 
 
-def _claim_receiving(recording: Recording) -> None:
+def _claim_receiving(recording: Recording, blob_code: str) -> None:
     now = timezone.now()
     waiting = Q(state=RecordingState.AWAITING_AUDIO.value)
     given_up = Q(state=RecordingState.RECEIVING.value, receiving_until__lt=now)
     claimed = Recording.objects.filter(waiting | given_up, pk=recording.pk).update(
-        state=RecordingState.RECEIVING.value, receiving_until=now + RECEIVING_LEASE
+        state=RecordingState.RECEIVING.value, receiving_until=now + RECEIVING_LEASE, receiving_blob=blob_code
     )
     if not claimed:
         raise RecordingNotReceivable("this recording is not waiting for audio")
 
 
-def _extend_receiving(recording: Recording) -> None:
-    Recording.objects.filter(pk=recording.pk, state=RecordingState.RECEIVING.value).update(
-        receiving_until=timezone.now() + RECEIVING_LEASE
-    )
+def _extend_receiving(recording: Recording, blob_code: str) -> None:
+    if not _receiving(recording, blob_code).update(receiving_until=timezone.now() + RECEIVING_LEASE):
+        raise RecordingNotReceivable("the recording went, or another upload took over, while its audio was arriving")
+
+
+def _receiving(recording: Recording, blob_code: str) -> ScopedQuerySet:
+    """The recording as long as this upload is the one under way."""
+    return Recording.objects.filter(pk=recording.pk, state=RecordingState.RECEIVING.value, receiving_blob=blob_code)
 
 
 def _complete(recording: Recording, writer: SealingWriter, blob_code: str, length: int, actor: Actor) -> Analysis:
@@ -236,8 +240,10 @@ def _complete(recording: Recording, writer: SealingWriter, blob_code: str, lengt
     blob = writer.finish()
     with transaction.atomic():
         locked = Recording.objects.select_for_update().get(pk=recording.pk)
-        if locked.state != RecordingState.RECEIVING:
-            raise RecordingNotReceivable("the recording went while its audio was arriving")
+        if locked.state != RecordingState.RECEIVING or locked.receiving_blob != blob_code:
+            raise RecordingNotReceivable(
+                "the recording went, or another upload took over, while its audio was arriving"
+            )
         try:
             permit = gate.require(
                 gate_request(locked), action=Action.ENQUEUE, actor=actor, object_code=locked.code, caller_commits=True
@@ -248,6 +254,7 @@ def _complete(recording: Recording, writer: SealingWriter, blob_code: str, lengt
             blob.save()
             locked.state = RecordingState.COMPLETE.value
             locked.receiving_until = None
+            locked.receiving_blob = ""
             locked.completed_at = timezone.now()
             locked.waiting_audio = blob_code
             locked.size = length

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from analysis.models import Analysis, Recording
 from analysis.states import UNFINISHED, RecordingState
-from vault import sealing
+from vault import sealing, storage
 from vault.models import KeyClass
 
 
@@ -35,11 +35,12 @@ def dispose_of_waiting_audio(recording_id: int) -> bool:
 
 
 def tidy() -> int:
-    """Disposes of audio whose jobs have all ended and reopens uploads that were given up. Returns how many rows changed."""
+    """Disposes of audio whose jobs have all ended, reopens uploads that were given up, and removes sealed files whose
+    transaction never came. Returns how many things changed."""
     changed = Recording.objects.filter(state=RecordingState.RECEIVING.value, receiving_until__lt=timezone.now()).update(
-        state=RecordingState.AWAITING_AUDIO.value, receiving_until=None
+        state=RecordingState.AWAITING_AUDIO.value, receiving_until=None, receiving_blob=""
     )
     waiting = Recording.objects.exclude(waiting_audio="").filter(state=RecordingState.COMPLETE.value)
     for pk in list(waiting.values_list("pk", flat=True)[:500]):
         changed += dispose_of_waiting_audio(pk)
-    return changed
+    return changed + storage.remove_orphans()

@@ -5,7 +5,8 @@ Resumable: an order is done only when its last step is; a crash anywhere runs it
 
 from collections.abc import Iterator
 
-from django.db import connection, transaction
+import structlog
+from django.db import transaction
 from django.utils import timezone
 
 from audit import trail
@@ -16,13 +17,17 @@ from consent.inventory import Target
 from consent.models import ConsentRecord, Decision, DestructionOrder
 
 ACTOR = trail.system("destruction")
+log = structlog.get_logger(__name__)
 
 
 def carry_out_orders(limit: int = 100) -> int:
     """Carries out up to `limit` open orders, oldest first; returns how many were finished."""
     done = 0
     for code in list(_open_orders(limit)):
-        done += carry_out(code)
+        try:
+            done += carry_out(code)
+        except Exception as error:
+            log.error("destruction_failed", order=code, error=type(error).__name__)
     return done
 
 
@@ -45,6 +50,7 @@ def carry_out(code: str) -> bool:
             purpose=order.purpose,
             scopes=frozenset(order.scopes),
         )
+        linked = _codes_that_link(order) if target.whole_person else set()
         counts = {holder.name: holder.destroy(target) for holder in inventory.holders()}
         order.destroyed = {name: count for name, count in counts.items() if count}
         order.done_at = timezone.now()
@@ -59,8 +65,8 @@ def carry_out(code: str) -> bool:
             reason=order.reason,
             detail={"scopes": sorted(order.scopes), **{f"destroyed_{name}": n for name, n in order.destroyed.items()}},
         )
-        if target.whole_person:
-            _forget(order)
+        # After a whole person went, the salts that tie log entries to them go too, that of the event above included.
+        trail.forget(order.organization, linked)
     return True
 
 
@@ -68,11 +74,9 @@ def _open_orders(limit: int) -> Iterator[str]:
     yield from DestructionOrder.objects.filter(done_at=None).order_by("id").values_list("code", flat=True)[:limit]
 
 
-def _forget(order: DestructionOrder) -> None:
-    """After a whole person went: the salts that link log entries to them go, and the decisions about them."""
+def _codes_that_link(order: DestructionOrder) -> set[str]:
+    """The person's own code, their consents', and the decisions' that are about nobody else; recordings see to their own."""
     codes = {order.subject}
-    codes.update(Decision.objects.filter(subjects__contains=[order.subject]).values_list("code", flat=True))
+    codes.update(Decision.objects.filter(subjects=[order.subject]).values_list("code", flat=True))
     codes.update(ConsentRecord.objects.filter(subject__code=order.subject).values_list("code", flat=True))
-    trail.forget(order.organization, codes)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT consent_prune_decisions(%s)", [order.subject])
+    return codes

@@ -3,7 +3,7 @@
 from consent.inventory import declare_not_personal
 
 _KEYS_AND_TIES = {
-    "analysis.Recording": "id project",
+    "analysis.Recording": "id project receiving_blob",
     "analysis.Participant": "id",
     "analysis.Analysis": "id fencing_token lease_until",
     "analysis.Result_participants": "id",
