@@ -1,0 +1,19 @@
+"""The Celery application: two queues, a static schedule, and tasks of a few lines that live in `voxgov.tasks`."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voxgov.settings")
+
+app = Celery("voxgov")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.imports = ("voxgov.tasks",)
+app.conf.task_routes = {"analysis.run": {"queue": "model"}}
+app.conf.beat_schedule = {
+    "ring again for waiting jobs": {"task": "analysis.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "carry out orders to destroy": {"task": "consent.destruction", "schedule": 5.0, "options": {"expires": 5}},
+    "shred what was ordered shredded": {"task": "vault.shred", "schedule": 5.0, "options": {"expires": 5}},
+    "destroy what is past its term": {"task": "consent.retention", "schedule": 600.0, "options": {"expires": 600}},
+    "give up abandoned uploads": {"task": "analysis.tidy", "schedule": 60.0, "options": {"expires": 60}},
+}

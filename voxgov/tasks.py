@@ -1,0 +1,41 @@
+"""Celery's tasks: an id in, one call. Idempotent and acknowledged late; the database row is the job."""
+
+from celery import shared_task
+from django.db import close_old_connections
+
+from analysis import claiming, tidying
+from consent import destruction, retention
+from vault import shredding
+
+
+@shared_task(name="analysis.run")
+def run_analysis(code: str) -> None:
+    from analysis import pipeline  # noqa: PLC0415 (it loads the models; only model workers may)
+
+    close_old_connections()
+    pipeline.run(code)
+
+
+@shared_task(name="analysis.sweep")
+def sweep_analyses() -> None:
+    claiming.sweep()
+
+
+@shared_task(name="analysis.tidy")
+def tidy_recordings() -> None:
+    tidying.tidy()
+
+
+@shared_task(name="consent.destruction")
+def carry_out_destruction() -> None:
+    destruction.carry_out_orders()
+
+
+@shared_task(name="consent.retention")
+def sweep_retention() -> None:
+    retention.sweep()
+
+
+@shared_task(name="vault.shred")
+def shred_keys() -> None:
+    shredding.carry_out_orders()

@@ -1,0 +1,39 @@
+"""Plugs what lower rooms asked for in their `ports.py`. A port that nobody fills stops the start."""
+
+from collections.abc import Mapping, Sequence
+
+from accounts.models import ApiClient, User
+from audit import ports as audit_ports
+from audit import trail
+from audit.events import EventName
+from vault import plugs
+from vault import ports as vault_ports
+from voxgov import celery
+
+
+def plug_in() -> None:
+    """Fills every port; raises `PlugMissing` for one that is left."""
+    celery.app.set_default()  # the rooms ring through whatever application is current
+    audit_ports.name_resolver.insert(_names)
+    vault_ports.key_events.insert(KeyTrail())
+    plugs.require_all()
+
+
+def _names(codes: Sequence[str]) -> Mapping[str, str]:
+    found = dict(User.objects.filter(code__in=codes, api_client=None).values_list("code", "username"))
+    found.update(ApiClient.objects.filter(code__in=codes).values_list("code", "name"))
+    return found
+
+
+class KeyTrail:
+    """Records key events of the vault in the trail."""
+
+    def destroyed(self, organization: str, owner: str, keys: Sequence[str], reason: str) -> None:
+        trail.record(
+            EventName.KEY_DESTROYED,
+            organization=organization,
+            actor=trail.system("shredding"),
+            # Which keys is in the order's certificate; here it would tie the entry to their owner for good.
+            reason=reason,
+            detail={"keys": len(keys)},
+        )
