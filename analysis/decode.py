@@ -246,6 +246,9 @@ class DecodeServer:
 
     def _stop(self) -> None:
         if self._control is not None:
+            if self._owner == os.getpid():
+                with suppress(OSError):
+                    self._control.shutdown(socket.SHUT_RDWR)  # a fork may hold a copy
             self._control.close()
         if self._process is not None and self._owner == os.getpid():
             try:

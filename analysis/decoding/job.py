@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from analysis.decoding.errors import (
@@ -76,6 +77,9 @@ class Job:
         self._server_supervision.close()
 
     def close(self) -> None:
+        with suppress(OSError):
+            # A fork of this process may hold a copy: closing ours alone would not tell the server.
+            self._supervision.shutdown(socket.SHUT_RDWR)
         for one in (self._job, self._child_job, self._supervision, self._server_supervision):
             one.close()
         if self.shared >= 0:

@@ -75,10 +75,16 @@ class Server:
         raw, descriptors, _, _ = socket.recv_fds(self._control, CONTROL_LIMIT, _HANDED_OVER)
         if not raw:
             return False
-        job, shared, supervision = descriptors
-        start = Start.parse(raw)
-        server = os.getpid()
-        process = os.fork()
+        try:
+            job, shared, supervision = descriptors
+            start = Start.parse(raw)
+            server = os.getpid()
+            process = os.fork()
+        except (OSError, ValueError):
+            # Too many processes or descriptors: whoever asked sees its sockets close, and the other jobs go on.
+            for descriptor in descriptors:
+                os.close(descriptor)
+            return True
         if process == 0:
             child.run(start, job, shared, server, self._own_namespaces)
         os.close(job)

@@ -93,7 +93,7 @@ class Timeline:
         """Seconds between where the sound so far ends and where this frame says it starts; 0 without a usable time stamp."""
         if frame.pts is None or frame.time_base is None:
             return 0.0
-        stamp = float(frame.pts * frame.time_base)
+        stamp = frame.pts * float(frame.time_base)
         if self._start is None or stamp - self._start < self.seconds - HOLE:
             self._start = stamp - self.seconds  # the first frame, or a clock that jumped back and counts anew
         return stamp - self._start - self.seconds

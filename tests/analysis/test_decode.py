@@ -267,3 +267,40 @@ def test_much_damage_is_refused_rather_than_analysed(server: DecodeServer) -> No
         data[middle : middle + 600] = b"\xff" * 600
         with pytest.raises(decode.MediaDamaged):
             decoded(server, bytes(data))
+
+
+def test_a_recording_that_changes_its_shape_half_way_is_refused(server: DecodeServer) -> None:
+    stereo = encoded("mp3", "libmp3lame", STEREO, 48_000, "s16p")
+    mono = encoded("mp3", "libmp3lame", [tone(440, 2.0, 48_000)], 48_000, "s16p")
+    with pytest.raises(decode.MediaUnsupported):
+        decoded(server, stereo + mono)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "sample_format"),
+    [
+        ("wav", "pcm_s16le", "s16"),
+        ("flac", "flac", "s16"),
+        ("mp3", "libmp3lame", "s16p"),
+        ("ogg", "libopus", "flt"),
+        ("webm", "libopus", "flt"),
+        ("mp4", "aac", "fltp"),
+        ("adts", "aac", "fltp"),
+    ],
+)
+def test_broken_media_of_every_kind_end_in_sound_or_a_typed_refusal(
+    server: DecodeServer, container: str, codec: str, sample_format: str
+) -> None:
+    before, dice = server.pid, np.random.default_rng(11)
+    whole = encoded(container, codec, [channel[:24_000] for channel in STEREO], 48_000, sample_format)
+    for _ in range(12):
+        broken = bytearray(whole)
+        for at in dice.integers(0, len(broken) if dice.random() < 0.5 else 400, size=int(dice.integers(1, 20))):
+            broken[at] = dice.integers(0, 256)
+        del broken[int(dice.integers(len(broken) // 2, len(broken) + 1)) :]
+        try:
+            audio = decoded(server, bytes(broken), DecodeLimits(max_duration=60.0, wall_clock=30.0))
+        except decode.MediaRefused:
+            continue
+        assert all(np.isfinite(channel).all() for channel in audio.channels)
+    assert server.pid == before

@@ -15,7 +15,7 @@ import pytest
 from analysis import decode
 from analysis.decode import DecodedAudio, DecodeLimits, DecodeServer
 from analysis.decoding.job import Job
-from analysis.decoding.protocol import BLOCK, MESSAGE, READ, Facts, Kind, Operation, Refusal
+from analysis.decoding.protocol import BLOCK, MESSAGE, READ, Facts, Kind, Operation, Refusal, Start
 from tests.analysis.sounds import Media, silent_flac, tone, wav
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -279,6 +279,27 @@ def test_a_forked_worker_gets_a_server_of_its_own(server: DecodeServer) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert server.pid == before
     assert decoded(server, wav(MONO_16K)).duration == 2.0
+
+
+def test_a_server_that_cannot_fork_fails_that_job_alone(server: DecodeServer) -> None:
+    """A request without its descriptors stands for one that the server has no room for."""
+    before = server.pid
+    control = server._control
+    assert control is not None
+    control.send(Start(Operation.DECODE, 1, DecodeLimits()).encode())
+    assert decoded(server, wav(MONO_16K)).duration == 2.0
+    assert server.pid == before
+
+
+def test_closing_ends_the_server_though_a_fork_holds_its_socket() -> None:
+    own = DecodeServer()
+    own.start()
+    assert own._control is not None
+    copy = own._control.dup()
+    began = time.monotonic()
+    own.close()
+    assert time.monotonic() - began < decode.STOP_TIMEOUT
+    copy.close()
 
 
 # What holds it

@@ -29,7 +29,7 @@ def engine() -> SpeechActivity:
 
 def reading(path: Path) -> Samples:
     with wave.open(str(path)) as read:
-        return np.frombuffer(read.readframes(read.getnframes()), "<i2").astype(np.float32) / 32_768
+        return np.frombuffer(read.readframes(read.getnframes()), "<i2").astype(np.float32) / np.float32(32_768)
 
 
 def every_reading() -> list[Path]:
@@ -150,7 +150,10 @@ def test_other_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_loading_leaves_torch_and_its_threads_alone() -> None:
-    script = "import sys; from analysis.engines.activity import SpeechActivity; SpeechActivity.load(); print('torch' in sys.modules)"
+    script = (
+        "import sys; from analysis.engines.activity import SpeechActivity; SpeechActivity.load();"
+        "print('torch' in sys.modules)"
+    )
     root = Path(__file__).resolve().parents[3]
     ran = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, check=True, text=True)
     assert ran.stdout.strip() == "False"
@@ -180,24 +183,23 @@ def test_stretches_are_those_of_the_models_authors(probabilities: list[float], c
     ours = stretches(
         np.asarray(probabilities, dtype=np.float32), length / SAMPLE_RATE, ActivityOptions(exit_threshold=0.35)
     )
-    assert [(stretch.start * SAMPLE_RATE, stretch.end * SAMPLE_RATE) for stretch in ours] == [
-        (pytest.approx(one["start"], abs=1.0), pytest.approx(one["end"], abs=1.0)) for one in theirs
-    ]
+    edges = [edge * SAMPLE_RATE for stretch in ours for edge in (stretch.start, stretch.end)]
+    assert edges == pytest.approx([edge for one in theirs for edge in (one["start"], one["end"])], abs=1.0)
 
 
 def test_options_do_what_they_say() -> None:
-    given_to = np.asarray([0.0] * 10 + [0.9] * 10 + [0.0] * 5 + [0.9] * 10 + [0.0] * 10, dtype=np.float32)
-    duration = len(given_to) * STEP
-    bare = ActivityOptions(padding=0.0)
-    assert [(s.start, s.end) for s in stretches(given_to, duration, bare)] == pytest.approx(
-        [(10 * STEP, 20 * STEP), (25 * STEP, 35 * STEP)]
-    )
-    joined = stretches(given_to, duration, ActivityOptions(padding=0.0, shortest_silence=0.2))
-    assert [(s.start, s.end) for s in joined] == pytest.approx([(10 * STEP, 35 * STEP)])
-    assert stretches(given_to, duration, ActivityOptions(shortest_speech=0.4)) == ()
-    assert stretches(given_to, duration, ActivityOptions(threshold=0.95)) == ()
-    met = stretches(given_to, duration, ActivityOptions(padding=1.0))
-    assert [(s.start, s.end) for s in met] == pytest.approx([(0.0, 22.5 * STEP), (22.5 * STEP, duration)])
+    said = np.asarray([0.0] * 10 + [0.9] * 10 + [0.0] * 5 + [0.9] * 10 + [0.0] * 10, dtype=np.float32)
+
+    def frames(options: ActivityOptions) -> list[float]:
+        found = stretches(said, len(said) * STEP, options)
+        return [round(edge / STEP, 3) for stretch in found for edge in (stretch.start, stretch.end)]
+
+    assert frames(ActivityOptions(padding=0.0)) == [10, 20, 25, 35]
+    assert frames(ActivityOptions(padding=2 * STEP)) == [8, 22, 23, 37]
+    assert frames(ActivityOptions(padding=0.0, shortest_silence=0.2)) == [10, 35]
+    assert frames(ActivityOptions(shortest_speech=0.4)) == []
+    assert frames(ActivityOptions(threshold=0.95)) == []
+    assert frames(ActivityOptions(padding=1.0)) == [0, 22.5, 22.5, 45]
 
 
 @pytest.mark.parametrize(
