@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.utils import timezone
 
+from analysis import claiming
+from analysis.errors import NotCancellable
 from analysis.models import Analysis, Recording, Result
-from analysis.states import UNFINISHED, AnalysisState, RecordingState, Stage
+from analysis.states import UNFINISHED, RecordingState
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
@@ -20,7 +22,7 @@ def delete_recording(recording: Recording, *, actor: Actor) -> Recording:
     locked: Recording = Recording.objects.select_for_update().get(pk=recording.pk)
     if locked.state == RecordingState.DELETED:
         return locked
-    stop_jobs(locked)
+    stop_jobs(locked, actor=actor)
     results = Result.objects.filter(analysis__recording=locked).count()
     destroy_results(Result.objects.filter(analysis__recording=locked).values_list("pk", flat=True))
     destroy_audio(locked)
@@ -45,14 +47,15 @@ def delete_recording(recording: Recording, *, actor: Actor) -> Recording:
     return locked
 
 
-def stop_jobs(recording: Recording) -> int:
+def stop_jobs(recording: Recording, *, actor: Actor) -> int:
     """Cancels what is queued and tells what runs to stop at its next check. The caller holds the recording's row."""
-    unfinished = [state.value for state in UNFINISHED]
-    jobs = Analysis.objects.filter(recording=recording, state__in=unfinished)
-    stopped = jobs.update(cancel_requested=True)
-    Analysis.objects.filter(recording=recording, state=AnalysisState.QUEUED.value).update(
-        state=AnalysisState.CANCELLED.value, stage=Stage.FINISHED.value, finished_at=timezone.now()
-    )
+    stopped = 0
+    for job in Analysis.objects.filter(recording=recording, state__in=[state.value for state in UNFINISHED]):
+        try:
+            claiming.cancel(job, actor=actor)
+        except NotCancellable:
+            continue  # it ended meanwhile
+        stopped += 1
     return stopped
 
 
@@ -65,14 +68,14 @@ def destroy_results(ids: Iterable[int]) -> int:
 
 
 def destroy_audio(recording: Recording) -> int:
-    """Orders the work key destroyed and removes the kept blob. The caller saves the recording."""
+    """Orders the work key destroyed, even of an upload that never completed, and removes the kept blob. The caller saves."""
     gone = 0
-    if recording.waiting_audio:
+    if recording.state != RecordingState.DELETED:
         sealing.shred(
             recording.project.organization.code, owner=recording.code, key_class=KeyClass.WORK, reason="deleted"
         )
+        gone += bool(recording.waiting_audio)
         recording.waiting_audio = ""
-        gone += 1
     return gone + destroy_kept_audio(recording)
 
 

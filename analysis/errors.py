@@ -44,6 +44,12 @@ class NotFinished(AnalysisError):
     code = "analysis_not_done"
 
 
+class RecordingDeleted(NotFinished):
+    """The recording was deleted, and its results with it."""
+
+    code = "recording_deleted"
+
+
 class NotCancellable(AnalysisError):
     """Only a queued or running job can be cancelled."""
 

@@ -8,22 +8,30 @@ from django.db.models import QuerySet
 
 from analysis import deletion
 from analysis.models import Analysis, Participant, Recording, Result
-from analysis.states import UNFINISHED
+from analysis.states import UNFINISHED, RecordingState
+from analysis.submission import gate_request
 from audit import trail
-from consent import inventory
+from consent import gate, inventory
 from consent.inventory import Category, Target
 from consent.vocabulary import Scope
 from vault import sealing
 from vault.models import KeyClass
 
+ACTOR = trail.system("destruction")
+
 
 def _recordings(target: Target) -> QuerySet[Recording]:
-    rows = Recording.objects.filter(
-        project=target.project, participants__subject__code=target.subject, created_at__lte=target.made_until
-    )
+    """Every recording that the person is in, for the target's purpose."""
+    rows = Recording.objects.filter(project=target.project, participants__subject__code=target.subject)
     if target.purpose:
         rows = rows.filter(purpose__code=target.purpose)
     return rows.select_related("project__organization").order_by("id")
+
+
+def _with_audio(target: Target) -> QuerySet[Recording]:
+    """The same, but audio that came in after the order rests on a later consent and is left alone."""
+    rows = _recordings(target)
+    return rows if target.whole_person else rows.filter(completed_at__lte=target.made_until)
 
 
 class WaitingAudioHolder:
@@ -34,7 +42,7 @@ class WaitingAudioHolder:
     fields = frozenset({"analysis.Recording.waiting_audio"})
 
     def _rows(self, target: Target) -> QuerySet[Recording]:
-        return _recordings(target).exclude(waiting_audio="")
+        return _with_audio(target).exclude(waiting_audio="")
 
     def count(self, target: Target) -> int:
         return self._rows(target).count()
@@ -44,10 +52,10 @@ class WaitingAudioHolder:
             yield {"recording": row.code, "size": row.size}
 
     def destroy(self, target: Target) -> int:
-        """The whole person: all of it. Some scopes: where no other scope of the recording is left to analyse."""
+        """The whole person: all of it. Some scopes: where nothing is granted any more, to anybody in the recording."""
         gone = 0
         for recording in self._rows(target):
-            if target.whole_person or set(recording.scopes) <= target.scopes:
+            if target.whole_person or not gate.evaluate(gate_request(recording)).granted:
                 gone += _drop_waiting(recording)
         return gone
 
@@ -61,7 +69,7 @@ def _drop_waiting(recording: Recording) -> int:
         locked = Recording.objects.select_for_update(of=("self",)).get(pk=recording.pk)
         if not locked.waiting_audio:
             return 0
-        deletion.stop_jobs(locked)
+        deletion.stop_jobs(locked, actor=ACTOR)
         sealing.shred(
             recording.project.organization.code, owner=locked.code, key_class=KeyClass.WORK, reason="destroyed"
         )
@@ -78,7 +86,7 @@ class KeptAudioHolder:
     fields = frozenset({"analysis.Recording.kept_audio"})
 
     def _rows(self, target: Target) -> QuerySet[Recording]:
-        rows = _recordings(target).exclude(kept_audio="")
+        rows = _with_audio(target).exclude(kept_audio="")
         return rows if target.whole_person or Scope.AUDIO_STORE.value in target.scopes else rows.none()
 
     def count(self, target: Target) -> int:
@@ -118,8 +126,9 @@ class ResultHolder:
         rows = Result.objects.filter(
             analysis__recording__project=target.project,
             participants__subject__code=target.subject,
-            created_at__lte=target.made_until,
         )
+        if not target.whole_person:
+            rows = rows.filter(created_at__lte=target.made_until)
         if target.purpose:
             rows = rows.filter(analysis__recording__purpose__code=target.purpose)
         if not target.whole_person:
@@ -199,16 +208,28 @@ class RecordingHolder:
 
 
 def _forget_person(recording: Recording, subject: str) -> int:
-    others = Participant.objects.filter(recording=recording).exclude(subject__code=subject).exists()
-    if others:
-        # The mixed audio needed this person's key too, and their results are gone: only the tie itself is left to cut.
-        Result.participants.through.objects.filter(
-            participant__recording=recording, participant__subject__code=subject
-        ).delete()
-        deleted, _ = Participant.objects.filter(recording=recording, subject__code=subject).delete()
-        return int(deleted > 0)
-    _remove(recording)
-    return 1
+    """Cuts the person out of a recording that others are in too. Their voice is in its audio, so the recording is closed: with one
+    participant fewer the rest would seem to be bound to all of it."""
+    if not Participant.objects.filter(recording=recording).exclude(subject__code=subject).exists():
+        _remove(recording)
+        return 1
+    with transaction.atomic():
+        locked = (
+            Recording.objects.select_for_update(of=("self",))
+            .select_related("project__organization")
+            .get(pk=recording.pk)
+        )
+        deletion.stop_jobs(locked, actor=ACTOR)
+        deletion.destroy_audio(locked)
+        if locked.state != RecordingState.DELETED:
+            locked.state = RecordingState.CLOSED.value
+        locked.receiving_until, locked.receiving_blob = None, ""
+        locked.save()
+        theirs = Participant.objects.filter(recording=locked, subject__code=subject)
+        shared = Result.objects.filter(participants__in=theirs)
+        deletion.destroy_results(shared.values_list("pk", flat=True))
+        deleted, _ = theirs.delete()
+    return int(deleted > 0)
 
 
 def _remove(recording: Recording) -> None:

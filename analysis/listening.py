@@ -1,4 +1,5 @@
-"""Running the engines that a Permit names on the clips of one recording. Engines load lazily, once per process.
+"""Running the engines that a Permit names on the clips of one recording. Engines are imported and loaded when they are first
+needed, once per process: a worker that only transcribes never loads torch.
 
 Settings and the model manifest are read here, so that engines need neither.
 """
@@ -8,21 +9,23 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.conf import settings
 
-from analysis.engines.activity import SpeechActivity
 from analysis.engines.clip import Checkpoint, Clip, ModelIdentity, Samples, Stretch
-from analysis.engines.emotion import AcousticArousal
 from analysis.engines.manifest import Manifest, load_manifest
-from analysis.engines.nonverbal import NonverbalDetector
-from analysis.engines.prosody import ProsodyAnalyzer
-from analysis.engines.transcription import Transcriber, TranscriptionOptions
 from analysis.plan import Hearing
 from analysis.states import Stage
 from consent.vocabulary import Scope
+
+if TYPE_CHECKING:
+    from analysis.engines.activity import SpeechActivity
+    from analysis.engines.emotion import AcousticArousal
+    from analysis.engines.nonverbal import NonverbalDetector
+    from analysis.engines.prosody import ProsodyAnalyzer
+    from analysis.engines.transcription import Transcriber
 
 Checkpoints = Callable[[Stage, float, float], Checkpoint]
 """Makes the checkpoint for one stage, which spans a part of the job's progress."""
@@ -52,27 +55,37 @@ class Engines:
         self._manifest = manifest
 
     @cached_property
-    def activity(self) -> SpeechActivity:
+    def activity(self) -> "SpeechActivity":
+        from analysis.engines.activity import SpeechActivity
+
         return SpeechActivity.load()
 
     @cached_property
-    def transcriber(self) -> Transcriber:
+    def transcriber(self) -> "Transcriber":
+        from analysis.engines.transcription import Transcriber
+
         entry = self._manifest.model(settings.VOXGOV_ASR_MODEL)
         return Transcriber.load(
             entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity(), threads=settings.VOXGOV_THREADS
         )
 
     @cached_property
-    def nonverbal(self) -> NonverbalDetector:
+    def nonverbal(self) -> "NonverbalDetector":
+        from analysis.engines.nonverbal import NonverbalDetector
+
         entry = self._manifest.model("yamnet")
         return NonverbalDetector.load(entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity())
 
     @cached_property
-    def prosody(self) -> ProsodyAnalyzer:
+    def prosody(self) -> "ProsodyAnalyzer":
+        from analysis.engines.prosody import ProsodyAnalyzer
+
         return ProsodyAnalyzer()
 
     @cached_property
-    def emotion(self) -> AcousticArousal:
+    def emotion(self) -> "AcousticArousal":
+        from analysis.engines.emotion import AcousticArousal
+
         return AcousticArousal()
 
 
@@ -122,6 +135,8 @@ def _transcribe(
     box: Engines, clip: Clip, speech: Sequence[Stretch], hearing: Hearing, checkpoint: Checkpoint
 ) -> list[Finding]:
     """One pass gives words and language; each is kept only under its own scope."""
+    from analysis.engines.transcription import TranscriptionOptions
+
     transcript = box.transcriber.run(clip, speech, TranscriptionOptions(), checkpoint)
     body = dataclasses.asdict(transcript)
     language = {"language": body.pop("language"), "language_probability": body.pop("language_probability")}

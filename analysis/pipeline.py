@@ -4,9 +4,12 @@ inside the committing transaction; what changed in between discards the work.
 Which engines there are is in `listening`; who holds the job is in `claiming`; audio that no job needs any more goes in `tidying`.
 """
 
+import dataclasses
 import time
+import traceback
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
@@ -18,9 +21,9 @@ from analysis.engines.clip import Checkpoint
 from analysis.errors import CancelRequested, ConsentChanged, LeaseLost
 from analysis.listening import Finding, listen
 from analysis.models import Analysis, Participant, Recording, Result
-from analysis.plan import may_keep_audio, plan
+from analysis.plan import may_keep_audio, plan, unbind_absent_channels
 from analysis.sealed_results import result_context, result_keys
-from analysis.states import AnalysisState, Stage
+from analysis.states import AnalysisState, RecordingState, Stage
 from analysis.submission import gate_request
 from audit.events import EventName
 from consent import gate, locking
@@ -135,6 +138,11 @@ def _work(job: _Job) -> None:
     audio = open_audio(job.recording, job.permit)
     decoded = decode.server().decode(audio.source, checkpoint=watch.checkpoint(Stage.DECODING, 0.0, 0.1))
     Recording.objects.filter(pk=job.recording.pk).update(duration=decoded.duration, channels=len(decoded.channels))
+    bound = _bound_as_decoded(job, len(decoded.channels))
+    if bound is None:
+        return
+    if bound is not job:
+        job, watch = bound, Watch(bound)
     hearings = plan(job.request.participants, len(decoded.channels), job.permit)
     findings = listen(decoded.channels, hearings, watch.checkpoint)
     kept = None
@@ -144,11 +152,40 @@ def _work(job: _Job) -> None:
     _commit(job, findings, audio, kept)
 
 
+def _bound_as_decoded(job: _Job, channels: int) -> _Job | None:
+    """The job as the file allows it: who was declared on a channel that is not there may be heard on any, and the gate is asked
+    again with that. None when it denies everything, which ends the job."""
+    participants = unbind_absent_channels(job.request.participants, channels)
+    if participants == job.request.participants:
+        return job
+    request = dataclasses.replace(job.request, participants=participants)
+    with transaction.atomic():
+        claiming.require_held(job.held)
+        try:
+            permit = gate.require(
+                request,
+                action=Action.CONTINUE,
+                actor=claiming.ACTOR,
+                object_code=job.held.code,
+                partial=True,
+                caller_commits=True,
+            )
+        except ConsentDenied as denial:
+            _deny(job.held, denial)
+            return None
+    return dataclasses.replace(job, request=request, permit=permit)
+
+
 def _commit(job: _Job, findings: list[Finding], audio: WaitingAudio, kept: SealedBlob | None) -> None:
     """Results, state and event in one transaction, under locks that hold consent still. Raises `ConsentChanged`, `LeaseLost`."""
     subjects = [participant.subject for participant in job.request.participants]
     with transaction.atomic():
         locking.hold(job.request.project, subjects)
+        recording = Recording.objects.select_for_update().filter(pk=job.recording.pk).first()
+        # The claim is checked before the gate is asked: a denial that is recorded must not be rolled back by a lost lease.
+        claiming.require_held(job.held)
+        if recording is None or recording.state != RecordingState.COMPLETE:
+            raise CancelRequested("the recording was deleted or closed")
         try:
             permit = gate.require(
                 job.request,
@@ -172,6 +209,8 @@ def _commit(job: _Job, findings: list[Finding], audio: WaitingAudio, kept: Seale
             kept.save()
             Recording.objects.filter(pk=job.recording.pk).update(kept_audio=kept.code)
         claiming.finish(job.held, AnalysisState.DONE, EventName.RESULTS_COMMITTED, decision=permit.decision)
+        if not gate.valid_at_commit(permit):
+            raise ConsentChanged("consent ends before the results would be committed")
 
 
 def _save_result(
@@ -223,15 +262,16 @@ def _end_badly(job: _Job, error: Exception) -> None:
         elif _transient(error) and job.held.attempt < claiming.MAX_ATTEMPTS:
             claiming.release(job.held, wait=timedelta(seconds=2**job.held.attempt), reason=_code(error))
         else:
-            log.error("job_failed", analysis=job.held.code, code=_code(error), error=type(error).__name__)
+            log.error(
+                "job_failed", analysis=job.held.code, code=_code(error), error=type(error).__name__, where=_where(error)
+            )
             with transaction.atomic():
                 claiming.finish(
                     job.held,
                     AnalysisState.FAILED,
                     EventName.ANALYSIS_FAILED,
                     error_code=_code(error),
-                    # Only our own errors are known to say nothing about what was heard.
-                    error_message=str(error) if hasattr(error, "code") else "",
+                    error_message=str(error) if _ours(error) else "",
                 )
     except (LeaseLost, OperationalError, InterfaceError) as lost:
         log.warning("job_not_ended", analysis=job.held.code, error=type(lost).__name__)
@@ -241,5 +281,16 @@ def _transient(error: Exception) -> bool:
     return bool(getattr(error, "transient", False)) or isinstance(error, OperationalError | InterfaceError)
 
 
+def _where(error: Exception) -> list[str]:
+    """The way to the error, without its message or any value: those could repeat what was heard."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+
+
 def _code(error: Exception) -> str:
-    return str(getattr(error, "code", "internal_error"))
+    return str(getattr(error, "code", "internal_error")) if _ours(error) else "internal_error"
+
+
+def _ours(error: Exception) -> bool:
+    """Only our own errors are known to say nothing about what was heard."""
+    return hasattr(error, "code") and type(error).__module__.startswith(("analysis.", "consent.", "vault.", "audit."))

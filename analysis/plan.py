@@ -4,6 +4,7 @@ Channels on which the same people may be heard are mixed into one clip and heard
 is never heard.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,16 @@ def plan(participants: Sequence[Participant], channels: int, permit: Permit) -> 
         if scopes:
             hearings.append(Hearing(tuple(heard), people, scopes))
     return hearings
+
+
+def unbind_absent_channels(participants: Sequence[Participant], channels: int) -> tuple[Participant, ...]:
+    """Who was bound to a channel that the file does not have may be heard on any: such a declaration binds nobody."""
+    return tuple(
+        dataclasses.replace(person, channel=None)
+        if person.channel is not None and person.channel >= channels
+        else person
+        for person in participants
+    )
 
 
 def may_keep_audio(participants: Sequence[Participant], channels: int, permit: Permit) -> bool:

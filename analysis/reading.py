@@ -7,10 +7,10 @@ from typing import Any
 
 from django.db import transaction
 
-from analysis.errors import NotFinished
+from analysis.errors import NotFinished, RecordingDeleted
 from analysis.models import Analysis, Result
 from analysis.sealed_results import result_context, result_keys
-from analysis.states import AnalysisState
+from analysis.states import AnalysisState, RecordingState
 from analysis.submission import gate_request
 from analysis.timeline import Timeline, assemble
 from audit import trail
@@ -89,6 +89,8 @@ class ResultsView:
 
 def read_results(analysis: Analysis, *, actor: Actor) -> ResultsView:
     """Opens what may be read now. Raises `ConsentDenied` when nothing may, `NotFinished`, vault errors."""
+    if analysis.recording.state == RecordingState.DELETED:
+        raise RecordingDeleted("the recording was deleted, and its results with it")
     if analysis.state != AnalysisState.DONE:
         raise NotFinished(f"the job is {analysis.state}")
     recording = analysis.recording

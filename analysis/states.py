@@ -4,9 +4,12 @@ from enum import StrEnum
 
 
 class RecordingState(StrEnum):
+    """`CLOSED`: somebody in it was erased; no audio and no job any more, the others' results stay readable."""
+
     AWAITING_AUDIO = "awaiting_audio"
     RECEIVING = "receiving"
     COMPLETE = "complete"
+    CLOSED = "closed"
     DELETED = "deleted"
 
 

@@ -30,16 +30,16 @@ from analysis.states import RecordingState
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
-from consent import gate
+from consent import gate, locking
 from consent.errors import ConsentDenied
 from consent.gate import GateRequest, Permit
 from consent.models import Purpose, ScopedQuerySet, Subject
 from consent.vocabulary import Action, Context, ParticipantRole, Scope
-from vault import sealing
+from vault import sealing, storage
 from vault.codes import new_code
 from vault.context import Context as SealContext
 from vault.keys import KeyName
-from vault.sealing import SealingWriter
+from vault.models import SealedBlob
 
 ENGINE_SCOPES: Final = frozenset({Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION})
 """The scopes that an engine of this version answers."""
@@ -81,6 +81,7 @@ def create_recording(project: Project, submission: Submission, *, actor: Actor) 
     code = new_code()
     denied: ConsentDenied | None = None
     with transaction.atomic():
+        locking.hold(project.pk, codes)
         try:
             permit = gate.require(request, action=Action.SUBMIT, actor=actor, object_code=code, caller_commits=True)
         except ConsentDenied as denial:
@@ -123,12 +124,14 @@ def receive_audio(
                 if timezone.now() - touched > RECEIVING_LEASE / 4:
                     touched = timezone.now()
                     _extend_receiving(recording, blob_code)
-            analysis = _complete(recording, writer, blob_code, length, actor)
+            blob = writer.finish()
+        analysis = _complete(recording, blob, actor)
     except BaseException:
         _receiving(recording, blob_code).update(
             state=RecordingState.AWAITING_AUDIO.value, receiving_until=None, receiving_blob=""
         )
         raise
+    # From here on the audio is taken: whatever goes wrong now must not look as if it were not.
     recording.refresh_from_db()
     return recording, analysis
 
@@ -140,13 +143,18 @@ def request_analysis(recording: Recording, scopes: Sequence[Scope], *, actor: Ac
     if beyond:
         raise ScopeOutsideRecording(f"the recording was not submitted for {', '.join(sorted(beyond))}")
     denied: ConsentDenied | None = None
+    subjects = [p.subject.code for p in recording.participants.select_related("subject")]
     with transaction.atomic():
+        locking.hold(recording.project_id, subjects)
         locked = Recording.objects.select_for_update().get(pk=recording.pk)
         if locked.state != RecordingState.COMPLETE or not (locked.waiting_audio or locked.kept_audio):
             raise AudioGone("the audio of this recording is not here")
+        if not locked.waiting_audio:
+            # Kept audio is opened under `audio.store`: the job needs that scope too, whether or not it was named.
+            scopes = [*scopes, Scope.AUDIO_STORE]
         try:
             gate.require(
-                gate_request(locked, scopes),
+                gate_request(locked, list(dict.fromkeys(scopes))),
                 action=Action.ENQUEUE,
                 actor=actor,
                 object_code=recording.code,
@@ -234,13 +242,18 @@ def _receiving(recording: Recording, blob_code: str) -> ScopedQuerySet:
     return Recording.objects.filter(pk=recording.pk, state=RecordingState.RECEIVING.value, receiving_blob=blob_code)
 
 
-def _complete(recording: Recording, writer: SealingWriter, blob_code: str, length: int, actor: Actor) -> Analysis:
-    """The blob is on disk first; then one transaction makes the recording complete and its job queued, or neither."""
+def _complete(recording: Recording, blob: SealedBlob, actor: Actor) -> Analysis:
+    """The blob is on disk already; one transaction makes the recording complete and its job queued, or neither.
+
+    A blob whose transaction was refused is removed; one whose transaction failed is left to the sweep for orphans, which asks
+    the database: after a commit whose answer was lost, the blob is the recording's only copy.
+    """
     denied: ConsentDenied | None = None
-    blob = writer.finish()
+    subjects = [p.subject.code for p in recording.participants.select_related("subject")]
     with transaction.atomic():
-        locked = Recording.objects.select_for_update().get(pk=recording.pk)
-        if locked.state != RecordingState.RECEIVING or locked.receiving_blob != blob_code:
+        locking.hold(recording.project_id, subjects)
+        locked = Recording.objects.select_for_update().filter(pk=recording.pk).first()
+        if locked is None or locked.state != RecordingState.RECEIVING or locked.receiving_blob != blob.code:
             raise RecordingNotReceivable(
                 "the recording went, or another upload took over, while its audio was arriving"
             )
@@ -256,11 +269,12 @@ def _complete(recording: Recording, writer: SealingWriter, blob_code: str, lengt
             locked.receiving_until = None
             locked.receiving_blob = ""
             locked.completed_at = timezone.now()
-            locked.waiting_audio = blob_code
-            locked.size = length
+            locked.waiting_audio = blob.code
+            locked.size = blob.plaintext_size
             locked.save()
-            _record(EventName.RECORDING_COMPLETED, locked, actor, decision=permit.decision, size=length)
+            _record(EventName.RECORDING_COMPLETED, locked, actor, decision=permit.decision, size=locked.size)
             return _queue(locked, [Scope(scope) for scope in locked.scopes], actor)
+    storage.remove(blob.code)
     raise denied
 
 
@@ -278,7 +292,7 @@ def _queue(recording: Recording, scopes: Sequence[Scope], actor: Actor) -> Analy
         detail={"scopes": analysis.scopes},
     )
     code = analysis.code
-    transaction.on_commit(lambda: bell.ring(code))
+    transaction.on_commit(lambda: bell.ring(code), robust=True)
     return analysis
 
 

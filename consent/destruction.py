@@ -14,7 +14,7 @@ from audit.entry import ObjectKind, Reference
 from audit.events import EventName
 from consent import inventory
 from consent.inventory import Target
-from consent.models import ConsentRecord, Decision, DestructionOrder
+from consent.models import ConsentRecord, Decision, DestructionOrder, Subject
 
 ACTOR = trail.system("destruction")
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ def carry_out(code: str) -> bool:
     """Carries out one order. False when another worker has it in hand or it is done."""
     with transaction.atomic():
         order = (
-            DestructionOrder.objects.select_for_update(skip_locked=True)
+            DestructionOrder.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
             .select_related("project")
             .filter(code=code, done_at=None)
             .first()
@@ -60,7 +60,7 @@ def carry_out(code: str) -> bool:
             organization=order.organization,
             actor=ACTOR,
             objects=[Reference(ObjectKind.PROJECT, order.project.code)]
-            if target.whole_person
+            if target.whole_person or _is_erased(order)
             else [Reference(ObjectKind.SUBJECT, order.subject), Reference(ObjectKind.PROJECT, order.project.code)],
             reason=order.reason,
             detail={"scopes": sorted(order.scopes), **{f"destroyed_{name}": n for name, n in order.destroyed.items()}},
@@ -74,9 +74,16 @@ def _open_orders(limit: int) -> Iterator[str]:
     yield from DestructionOrder.objects.filter(done_at=None).order_by("id").values_list("code", flat=True)[:limit]
 
 
+def _is_erased(order: DestructionOrder) -> bool:
+    """An order that is late must not tie an entry to somebody who was erased meanwhile."""
+    return Subject.objects.filter(code=order.subject, erased_at__isnull=False).exists()
+
+
 def _codes_that_link(order: DestructionOrder) -> set[str]:
     """The person's own code, their consents', and the decisions' that are about nobody else; recordings see to their own."""
     codes = {order.subject}
-    codes.update(Decision.objects.filter(subjects=[order.subject]).values_list("code", flat=True))
+    codes.update(
+        Decision.objects.filter(project=order.project, subjects=[order.subject]).values_list("code", flat=True)
+    )
     codes.update(ConsentRecord.objects.filter(subject__code=order.subject).values_list("code", flat=True))
     return codes

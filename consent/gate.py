@@ -85,6 +85,7 @@ class Verdict:
     organization: str
     judged_at: datetime
     valid_until: datetime | None
+    erased: frozenset[str]
     rule_set: str = law.RULE_SET_VERSION
 
     @property
@@ -166,6 +167,7 @@ def evaluate(request: GateRequest) -> Verdict:
         organization=facts.organization,
         judged_at=facts.now,
         valid_until=min(expiries, default=None),
+        erased=frozenset(subject for (subject, _), pair in facts.pairs.items() if pair.erased),
     )
 
 
@@ -316,29 +318,45 @@ def still_in_force(permit: Permit, request: GateRequest) -> bool:
     return all((pair.subject, pair.scope) in now for pair in permit.granted)
 
 
+def valid_at_commit(permit: Permit) -> bool:
+    """Whether no grant of the Permit ends within the next second: asked as the last thing before a commit."""
+    if permit.valid_until is None:
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp() + interval '1 second' < %s", [permit.valid_until])
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
 def _record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object_code: str) -> str:
     request = verdict.request
     project = Project.objects.only("pk", "code").get(pk=request.project)
+    # Whoever is erased, or never was in this project, is not named: nothing would ever take that name away again.
+    named = {
+        subject: subject if subject in verdict.consent_epochs and subject not in verdict.erased else "not named"
+        for subject in [p.subject for p in request.participants]
+    }
+    known = sorted(subject for subject, name in named.items() if subject == name)
     decision = Decision.objects.create(
         project=project,
         action=action.value,
         object_code=object_code,
         allowed=allowed,
-        subjects=[participant.subject for participant in request.participants],
+        subjects=known,
         request={
             "purpose": request.purpose,
             "context": request.context.value,
             "jurisdiction": request.jurisdiction,
             "recorded_at": request.recorded_at.isoformat(),
             "participants": [
-                {"subject": p.subject, "role": p.role.value, "channel": p.channel} for p in request.participants
+                {"subject": named[p.subject], "role": p.role.value, "channel": p.channel} for p in request.participants
             ],
             "scopes": [scope.value for scope in request.scopes],
         },
         granted=[{"subject": g.subject, "scope": g.scope.value, "grant": g.grant} for g in verdict.granted],
         denials=[
             {
-                "subject": d.subject,
+                "subject": named.get(d.subject, d.subject),
                 "scope": d.scope,
                 "reason": d.reason.value,
                 "message": d.message,
@@ -360,10 +378,7 @@ def _record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, objec
         actor=actor,
         objects=[
             Reference(ObjectKind.DECISION, decision.code),
-            *[
-                Reference(ObjectKind.SUBJECT, p.subject, verdict.consent_epochs.get(p.subject))
-                for p in request.participants
-            ],
+            *[Reference(ObjectKind.SUBJECT, subject, verdict.consent_epochs[subject]) for subject in known],
             Reference(ObjectKind.PROJECT, project.code),
         ],
         outcome="allow" if allowed else "deny",

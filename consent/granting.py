@@ -12,6 +12,7 @@ from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent import subjects
+from consent.closing import order_destruction
 from consent.errors import InvalidRecord, NoticeNotPublished
 from consent.gate import CLOCK_SKEW
 from consent.models import ConsentRecord, CurrentGrant, Grant, Notice, Purpose, Subject
@@ -76,9 +77,12 @@ def record_consent(
             evidence_sha256=answer.evidence_sha256,
             evidence_origin=origin,
         )
+        _require_latest(locked, purpose, answer)
+        replaced = [] if answer.given else _in_force(locked, purpose, answer)
         for scope in sorted(set(answer.scopes)):
             revise(record, scope, state, actor=actor)
         epoch = subjects.move_consent_epoch(locked)
+        orders = order_destruction(locked, organization, replaced, "refusal") if replaced else []
         trail.record(
             EventName.GRANT_GIVEN if answer.given else EventName.GRANT_REFUSED,
             organization=organization,
@@ -94,6 +98,7 @@ def record_consent(
                 "notice_sha256": notice.sha256,
                 "evidence_sha256": answer.evidence_sha256,
                 "explicit": answer.explicit,
+                "destruction_ordered": len(orders),
             },
         )
     return record
@@ -115,6 +120,32 @@ def revise(record: ConsentRecord, scope: Scope | str, state: GrantState, *, acto
         subject=record.subject, purpose=record.purpose, scope=str(scope), defaults={"grant": grant}
     )
     return grant
+
+
+def _in_force(subject: Subject, purpose: Purpose, answer: Answer) -> list[CurrentGrant]:
+    """The grants in force that this answer ends."""
+    return list(
+        CurrentGrant.objects.filter(
+            subject=subject, purpose=purpose, scope__in=list(answer.scopes), grant__state=GrantState.GIVEN.value
+        ).select_related("purpose")
+    )
+
+
+def _require_latest(subject: Subject, purpose: Purpose, answer: Answer) -> None:
+    """An answer given before a refusal or withdrawal that we know of cannot undo it, however late it comes in."""
+    if (
+        answer.given
+        and Grant.objects.filter(
+            record__subject=subject,
+            record__purpose=purpose,
+            scope__in=list(answer.scopes),
+            state__in=[GrantState.REFUSED.value, GrantState.WITHDRAWN.value],
+            at__gt=answer.given_at,
+        ).exists()
+    ):
+        raise InvalidRecord(
+            "given_at", "is earlier than a refusal or withdrawal; record what the person answered since"
+        )
 
 
 def origin_context(organization: str, subject: str, record: str) -> Context:

@@ -12,6 +12,7 @@ from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent import subjects
+from consent.closing import order_destruction
 from consent.errors import NothingToWithdraw
 from consent.granting import revise
 from consent.models import ConsentRecord, CurrentGrant, DestructionOrder, Purpose, Subject
@@ -61,7 +62,7 @@ def withdraw(
         for row in matching:
             revise(row.grant.record, row.scope, GrantState.WITHDRAWN, actor=actor, reason=reason)
         epoch = subjects.move_consent_epoch(locked)
-        orders = _order_destruction(locked, organization, matching)
+        orders = order_destruction(locked, organization, matching, "withdrawal")
         trail.record(
             EventName.GRANT_WITHDRAWN,
             organization=organization,
@@ -106,29 +107,3 @@ def erase(subject: Subject, *, actor: Actor) -> DestructionOrder:
             ],
         )
     return order
-
-
-def _order_destruction(subject: Subject, organization: str, rows: list[CurrentGrant]) -> list[DestructionOrder]:
-    """One order per purpose; and the scope's key goes too, unless another purpose still holds a grant on that scope."""
-    still_granted = set(
-        CurrentGrant.objects.filter(subject=subject, grant__state=GrantState.GIVEN.value).values_list(
-            "scope", flat=True
-        )
-    )
-    by_purpose: dict[str, list[str]] = {}
-    for row in rows:
-        by_purpose.setdefault(row.purpose.code, []).append(row.scope)
-    orders = [
-        DestructionOrder.objects.create(
-            organization=organization,
-            project=subject.project,
-            subject=subject.code,
-            purpose=purpose,
-            scopes=sorted(scopes),
-            reason="withdrawal",
-        )
-        for purpose, scopes in sorted(by_purpose.items())
-    ]
-    for scope in sorted({row.scope for row in rows} - still_granted):
-        sealing.shred(organization, owner=subject.code, key_class=KeyClass.SUBJECT, scope=scope, reason="withdrawal")
-    return orders

@@ -259,7 +259,7 @@ class Demo:
                     "scopes": scopes,
                     "given": True,
                     "explicit": True,
-                    "given_at": (datetime.now(UTC) - timedelta(minutes=5)).isoformat(),
+                    "given_at": datetime.now(UTC).isoformat(),
                     "evidence": {"method": "web_form", "origin": "quickstart demo", "sha256": self.notice["sha256"]},
                 },
             ),

@@ -5,7 +5,7 @@ import io
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from django.utils import timezone
 
@@ -80,7 +80,7 @@ class World:
                 scopes=tuple(scopes),
                 given=given,
                 explicit=explicit,
-                given_at=given_at or timezone.now() - timedelta(hours=1),
+                given_at=given_at or timezone.now(),
                 evidence_method=EvidenceMethod.WEB_FORM,
                 evidence_sha256=self.notice.sha256,
                 expires_at=expires_at,
@@ -102,7 +102,7 @@ class World:
             purpose=self.purpose.code,
             context=context,
             jurisdiction="unknown",
-            recorded_at=recorded_at or timezone.now() - timedelta(minutes=1),
+            recorded_at=recorded_at or timezone.now(),
             participants=tuple(people or [gate.Participant(self.subject.code, role)]),
             scopes=tuple(scopes),
         )

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('jurisdiction', models.CharField(help_text='ISO 3166 code, or `unknown`.', max_length=16)),
                 ('recorded_at', models.DateTimeField()),
                 ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('audio.store', 'audio.store'), ('speech.transcribe', 'speech.transcribe'), ('speech.translate', 'speech.translate'), ('speech.language', 'speech.language'), ('speech.prosody', 'speech.prosody'), ('speech.diarize', 'speech.diarize'), ('speech.live', 'speech.live'), ('voice.nonverbal', 'voice.nonverbal'), ('voice.emotion', 'voice.emotion'), ('voice.identify', 'voice.identify'), ('voice.accent', 'voice.accent'), ('data.aggregate', 'data.aggregate'), ('data.share', 'data.share'), ('data.train', 'data.train')], max_length=32), size=None)),
-                ('state', models.CharField(choices=[('awaiting_audio', 'awaiting_audio'), ('receiving', 'receiving'), ('complete', 'complete'), ('deleted', 'deleted')], default='awaiting_audio', max_length=16)),
+                ('state', models.CharField(choices=[('awaiting_audio', 'awaiting_audio'), ('receiving', 'receiving'), ('complete', 'complete'), ('closed', 'closed'), ('deleted', 'deleted')], default='awaiting_audio', max_length=16)),
                 ('receiving_until', models.DateTimeField(help_text='An upload under way is given up after this time.', null=True)),
                 ('receiving_blob', models.CharField(blank=True, help_text='Names the upload under way, and fences late ones.', max_length=36)),
                 ('waiting_audio', models.CharField(blank=True, help_text='Blob under the work key, while a job needs it.', max_length=36)),

@@ -3,12 +3,16 @@
 Real decoding and real engines on a real clip; consent is withdrawn at each point of the way.
 """
 
+import io
 import json
+import os
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import valkey
 from django.db import transaction
 from django.utils import timezone
 
@@ -29,7 +33,7 @@ from analysis.states import AnalysisState, RecordingState, Stage
 from audit.models import Event
 from consent import destruction, gate, withdrawal
 from consent.errors import ConsentDenied
-from consent.models import Decision
+from consent.models import Decision, Subject
 from consent.vocabulary import DenialReason, ParticipantRole, Scope
 from tests.factories import ACTOR, World, make_world
 from vault import shredding, storage
@@ -118,7 +122,7 @@ def test_audio_is_kept_only_where_everybody_granted_keeping_it(world: World, lau
     recording.refresh_from_db()
     assert storage.path_of(recording.kept_audio).exists()
     # Kept audio serves further jobs, and dies with the consent that kept it.
-    again = submission.request_analysis(recording, [Scope.NONVERBAL, Scope.AUDIO_STORE], actor=ACTOR)
+    again = submission.request_analysis(recording, [Scope.NONVERBAL], actor=ACTOR)
     pipeline.run(again.code)
     again.refresh_from_db()
     assert (again.state, again.error_code) == (AnalysisState.DONE, "")
@@ -226,7 +230,7 @@ def test_results_of_a_withdrawn_consent_stay_gone_when_consent_is_given_again(wo
     world.consent(Scope.NONVERBAL)
     job = run(world.upload(laugh, Scope.NONVERBAL))
     withdrawal.withdraw(world.subject, actor=ACTOR)
-    world.consent(Scope.NONVERBAL)
+    world.consent(Scope.NONVERBAL, covers_recorded_from=job.recording.recorded_at)
     view = reading.read_results(job, actor=ACTOR)
     assert view.results == ()
     assert [item.reason for item in view.withheld] == ["destroyed"]
@@ -296,15 +300,48 @@ def test_a_poisonous_job_ends_after_a_few_attempts(world: World, laugh: bytes) -
     assert (job.state, job.error_code) == (AnalysisState.FAILED, "attempts_exhausted")
 
 
-def test_what_the_broker_lost_the_sweep_rings_for_again(
-    world: World, laugh: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def bells(job: Analysis) -> list[dict[str, Any]]:
+    """The messages for a job that lie in the broker, as no worker runs: their headers."""
+    with valkey.Valkey.from_url(os.environ["VALKEY_URL"]) as broker:
+        messages = [json.loads(message)["headers"] for message in broker.lrange("model", 0, -1)]
+    return [headers for headers in messages if job.code in headers["argsrepr"]]
+
+
+def test_what_the_broker_lost_the_sweep_rings_for_again(world: World, laugh: bytes) -> None:
     world.consent(Scope.NONVERBAL)
     job = job_of(world.upload(laugh, Scope.NONVERBAL))
-    rung: list[str] = []
-    monkeypatch.setattr(claiming.bell, "ring", rung.append)
+    with valkey.Valkey.from_url(os.environ["VALKEY_URL"]) as broker:
+        broker.flushall()
+    claiming.sweep(limit=10_000, ring_again_after=timedelta(0))
+    assert len(bells(job)) == 1
+
+
+def test_a_waiting_job_is_not_rung_again_until_its_bell_had_time_to_be_heard(world: World, laugh: bytes) -> None:
+    world.consent(Scope.NONVERBAL)
+    job = job_of(world.upload(laugh, Scope.NONVERBAL))
+    for _ in range(4):
+        claiming.sweep(limit=10_000)
+    assert len(bells(job)) == 1
+    Analysis.objects.filter(pk=job.pk).update(rung_at=timezone.now() - claiming.RING_AGAIN_AFTER)
+    for _ in range(4):
+        claiming.sweep(limit=10_000)
+    assert len(bells(job)) == 2
+    for bell in bells(job):
+        void = datetime.fromisoformat(bell["expires"]) - timezone.now()
+        assert timedelta(0) < void <= timedelta(seconds=60)
+
+
+def test_a_job_put_back_for_later_is_rung_as_soon_as_it_is_due(world: World, laugh: bytes) -> None:
+    world.consent(Scope.NONVERBAL)
+    job = job_of(world.upload(laugh, Scope.NONVERBAL))
+    held = claiming.claim(job.code)
+    assert held is not None
+    claiming.release(held, wait=timedelta(seconds=20), reason="busy")
     claiming.sweep(limit=10_000)
-    assert job.code in rung
+    assert len(bells(job)) == 1
+    Analysis.objects.filter(pk=job.pk).update(due_at=timezone.now())
+    claiming.sweep(limit=10_000)
+    assert len(bells(job)) == 2
 
 
 def test_results_of_an_unfinished_job_are_not_there(world: World, laugh: bytes) -> None:
@@ -315,7 +352,6 @@ def test_results_of_an_unfinished_job_are_not_there(world: World, laugh: bytes) 
 
 def test_each_persons_channel_is_heard_under_their_own_consent(world: World, data: Path) -> None:
     """A customer and an employee on two channels: both laugh, only the customer's laugh is found."""
-    import io
     import wave
 
     import numpy as np
@@ -346,6 +382,119 @@ def test_each_persons_channel_is_heard_under_their_own_consent(world: World, dat
         (Scope.PROSODY, (world.subject.code,), (0,)),
         (Scope.PROSODY, (employee.code,), (1,)),
     }
+
+
+def two_people(
+    world: World, *scopes: Scope, channels: tuple[int | None, int | None]
+) -> tuple[Subject, list[gate.Participant]]:
+    """A customer and another person who both granted the scopes, on these channels."""
+    other = world.another_subject()
+    world.consent(*scopes)
+    world.consent(*scopes, subject=other)
+    return other, [
+        gate.Participant(world.subject.code, ParticipantRole.CUSTOMER, channels[0]),
+        gate.Participant(other.code, ParticipantRole.OTHER, channels[1]),
+    ]
+
+
+def test_a_channel_that_the_file_does_not_have_binds_nobody(world: World, laugh: bytes) -> None:
+    """Two people declared on two channels, but the file is mono: whoever is left after a withdrawal is not alone on it."""
+    other, people = two_people(world, Scope.NONVERBAL, channels=(0, 1))
+    recording = world.upload(laugh, Scope.NONVERBAL, people=people)
+    withdrawal.withdraw(other, actor=ACTOR)
+    job = run(recording)
+    assert job.state == AnalysisState.DENIED
+    assert not Result.objects.filter(analysis=job).exists()
+    decision = Decision.objects.get(code=job.decision)
+    assert {denial["reason"] for denial in decision.denials} == {"withdrawn", "participant_unbound"}
+
+
+def test_a_recording_of_somebody_who_was_erased_is_closed_for_the_others_too(world: World, laugh: bytes) -> None:
+    other, people = two_people(world, Scope.NONVERBAL, channels=(None, None))
+    waiting = submission.create_recording(world.project, world.submission(Scope.NONVERBAL, people=people), actor=ACTOR)
+    queued = world.upload(laugh, Scope.NONVERBAL, people=people)
+    destruction.carry_out(withdrawal.erase(other, actor=ACTOR).code)
+    with pytest.raises(RecordingNotReceivable):
+        submission.receive_audio(Recording.objects.get(pk=waiting.pk), iter([laugh]).__next__, len(laugh), actor=ACTOR)
+    assert run(queued).state == AnalysisState.CANCELLED
+    shredding.carry_out_orders()
+    assert not DataKey.objects.filter(owner=queued.code).exists()
+    assert Recording.objects.get(pk=queued.pk).state == RecordingState.CLOSED
+
+
+def test_a_recording_deleted_at_the_last_moment_gets_no_results(
+    world: World, laugh: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.consent(*QUICK, Scope.AUDIO_STORE)
+    recording = world.upload(laugh, *QUICK, Scope.AUDIO_STORE)
+    _before_commit(monkeypatch, lambda: deletion.delete_recording(recording, actor=ACTOR) and None)
+    job = run(recording)
+    assert job.state == AnalysisState.CANCELLED
+    assert not Result.objects.filter(analysis=job).exists()
+    assert Recording.objects.get(pk=recording.pk).kept_audio == ""
+
+
+def test_audio_that_came_in_under_a_new_consent_survives_an_older_withdrawals_order(world: World, laugh: bytes) -> None:
+    world.consent(Scope.NONVERBAL)
+    recording = submission.create_recording(world.project, world.submission(Scope.NONVERBAL), actor=ACTOR)
+    order = withdrawal.withdraw(world.subject, actor=ACTOR).orders[0]
+    world.consent(Scope.NONVERBAL, covers_recorded_from=recording.recorded_at)
+    submission.receive_audio(recording, io.BytesIO(laugh).read, len(laugh), actor=ACTOR)
+    destruction.carry_out(order)
+    assert run(recording).state == AnalysisState.DONE
+
+
+def test_one_persons_withdrawal_leaves_the_others_job_alone(world: World, laugh: bytes) -> None:
+    other, people = two_people(world, Scope.NONVERBAL, channels=(0, 1))
+    recording = world.upload(laugh, Scope.NONVERBAL, people=people)
+    order = withdrawal.withdraw(other, actor=ACTOR).orders[0]
+    destruction.carry_out(order)
+    assert job_of(recording).state == AnalysisState.QUEUED
+    assert Recording.objects.get(pk=recording.pk).waiting_audio
+
+
+def test_a_denial_at_commit_is_not_lost_with_the_lease(
+    world: World, laugh: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is checked before the gate is asked, so a worker that lost it records nothing that a rollback could take."""
+    world.consent(Scope.NONVERBAL)
+    recording = world.upload(laugh, Scope.NONVERBAL)
+
+    def overtaken() -> None:
+        withdrawal.withdraw(world.subject, actor=ACTOR)
+        Analysis.objects.filter(recording=recording).update(fencing_token=99)
+
+    _before_commit(monkeypatch, overtaken)
+    before = Decision.objects.filter(project=world.project, allowed=False).count()
+    assert run(recording).state == AnalysisState.RUNNING
+    assert Decision.objects.filter(project=world.project, allowed=False).count() == before
+
+
+def test_consent_that_ends_before_the_commit_gets_no_result(
+    world: World, laugh: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.consent(Scope.NONVERBAL, expires_at=timezone.now() + timedelta(hours=1))
+    recording = world.upload(laugh, Scope.NONVERBAL)
+    permits: list[gate.Permit] = []
+    monkeypatch.setattr(gate, "valid_at_commit", lambda permit: bool(permits.append(permit)))
+    job = run(recording)
+    assert permits[0].valid_until is not None
+    assert job.state == AnalysisState.QUEUED
+    assert not Result.objects.filter(analysis=job).exists()
+
+
+def test_a_bell_that_fails_after_the_commit_leaves_the_upload_whole(
+    world: World, laugh: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(code: str) -> None:
+        raise RuntimeError("the bell fell off")
+
+    world.consent(Scope.NONVERBAL)
+    monkeypatch.setattr(submission.bell, "ring", broken)
+    recording = world.upload(laugh, Scope.NONVERBAL)
+    assert recording.state == RecordingState.COMPLETE
+    assert storage.path_of(recording.waiting_audio).exists()
+    assert run(recording).state == AnalysisState.DONE
 
 
 def test_a_recording_is_refused_with_every_missing_scope_before_a_byte_is_read(world: World) -> None:
@@ -394,8 +543,6 @@ def test_erasure_during_an_upload_keeps_nothing_of_it(world: World, laugh: bytes
 def test_a_body_that_is_empty_too_large_or_cut_short_leaves_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import io
-
     from django.conf import settings
 
     world.consent(Scope.NONVERBAL)

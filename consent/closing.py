@@ -1,0 +1,39 @@
+"""What the end of a grant sets in motion, in the same transaction: orders to destroy what was derived, and keys to shred.
+
+A withdrawal and a refusal that replaces a grant both come through here.
+"""
+
+from collections.abc import Sequence
+
+from consent.models import CurrentGrant, DestructionOrder, Subject
+from consent.vocabulary import GrantState
+from vault import sealing
+from vault.models import KeyClass
+
+
+def order_destruction(
+    subject: Subject, organization: str, rows: Sequence[CurrentGrant], reason: str
+) -> list[DestructionOrder]:
+    """One order per purpose; and the scope's key goes too, unless another purpose still holds a grant on that scope."""
+    still_granted = set(
+        CurrentGrant.objects.filter(subject=subject, grant__state=GrantState.GIVEN.value).values_list(
+            "scope", flat=True
+        )
+    )
+    by_purpose: dict[str, list[str]] = {}
+    for row in rows:
+        by_purpose.setdefault(row.purpose.code, []).append(row.scope)
+    orders = [
+        DestructionOrder.objects.create(
+            organization=organization,
+            project=subject.project,
+            subject=subject.code,
+            purpose=purpose,
+            scopes=sorted(scopes),
+            reason=reason,
+        )
+        for purpose, scopes in sorted(by_purpose.items())
+    ]
+    for scope in sorted({row.scope for row in rows} - still_granted):
+        sealing.shred(organization, owner=subject.code, key_class=KeyClass.SUBJECT, scope=scope, reason=reason)
+    return orders
