@@ -119,7 +119,7 @@ class ModelEntry:
     def digest(self) -> str:
         """SHA-256 (hex) over the list of files that are loaded, one line `sha256  path` each, in order of path."""
         if self.modules:
-            listed = [(name, _sha256(Path(__file__).with_name(name))) for name in sorted(self.modules)]
+            listed = [(name, _sha256(MANIFEST.with_name(name))) for name in sorted(self.modules)]
         else:
             listed = [(file.path, file.sha256) for file in sorted(self.files, key=lambda file: file.path)]
         return hashlib.sha256("".join(f"{digest}  {path}\n" for path, digest in listed).encode()).hexdigest()

@@ -317,7 +317,8 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os
     except KeyboardInterrupt:
         _say("Models: stopped; run this again to go on.", sys.stderr)
         return 130
-    _say(f"  models: {fetched} fetched, all verified in {time.monotonic() - started:.1f} s", sys.stdout)
+    what = f"{fetched} fetched, all verified" if fetched else "all verified"
+    _say(f"  {'Models':<10} {what:<48} {time.monotonic() - started:6.1f} s", sys.stdout)
     return 0
 
 

@@ -1,7 +1,8 @@
 """Words and language of a clip, by Whisper on CTranslate2: the face of the engine and what it answers.
 
 Only speech is transcribed: the stretches are given, silence never reaches the model. Packing speech into windows is
-`transcription_windows`, the weights are `transcription_decoding`, words and utterances are `transcription_words`.
+`transcription_windows`, the weights are `transcription_decoding`, what may be believed is `transcription_judging`, words
+and utterances are `transcription_words`.
 """
 
 from collections import deque
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from analysis.engines.clip import Checkpoint, Clip, ModelIdentity, Stretch
-from analysis.engines.transcription_decoding import Device, Encoded, Hypothesis, WhisperRuntime
+from analysis.engines.transcription_decoding import Device, Encoded, WhisperRuntime
+from analysis.engines.transcription_judging import Hypothesis
 from analysis.engines.transcription_windows import Window, pack
 from analysis.engines.transcription_words import PlacedWord, place, utterances
 

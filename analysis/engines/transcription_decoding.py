@@ -2,14 +2,13 @@
 
 Each window is encoded once, and language, text and word times all come from that one encoding. On a CPU, one decoder
 step is too small to be shared among threads (two threads took a third longer than one on the same clips), so the
-encoder uses all threads on one window, and decoding runs windows side by side, one thread each. What the windows are
-and what becomes of the words is decided elsewhere.
+encoder uses all threads on one window, and decoding runs windows side by side, one thread each. Whether a text may be
+believed is `transcription_judging`; what the windows are and what becomes of the words is decided elsewhere.
 """
 
-import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
@@ -23,26 +22,14 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
 from analysis.engines.clip import Samples
+from analysis.engines.transcription_judging import TEMPERATURES, Hypothesis, before_loop
 
 Device = Literal["auto", "cpu", "cuda"]
 
-TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
-"""Tried in turn where beam search failed: Radford et al. 2022, section 4.5, as are the first two thresholds below."""
-COMPRESSION_LIMIT = 2.4
-"""zlib ratio of the text above which it repeats itself."""
-LOGPROB_LIMIT = -1.0
-"""Average log-probability per token below which a decoding failed."""
-NO_SPEECH_LIMIT = 0.25
-"""Above it, where the log-probability of beam search failed too, there are no words, and none are drawn for.
-
-Whisper's own 0.6 lets through what its small models invent on music, animals and laughter (0.3 to 0.6 there with the base
-weights). Read speech under noise that left half of its words wrong stayed below 0.12, and its log-probability above -0.9.
-"""
-
 _SAMPLED = 5
 """Candidates drawn at each temperature above zero, the best of which is kept."""
-_LONGEST = 448
-"""Tokens, prompt included: the decoder's positions."""
+_LONGEST = 224
+"""Tokens of text that CTranslate2 decodes at most: half of the decoder's positions (src/models/whisper.cc)."""
 _TOKENS_PER_SECOND = 50
 """No script needs more for the fastest speech; a loop is stopped there instead of at `_LONGEST`."""
 _FRAMES_PER_SECOND = 100
@@ -74,37 +61,7 @@ class Encoded:
     @property
     def longest(self) -> int:
         """Text tokens that may come out of it."""
-        return ceil(self.duration * _TOKENS_PER_SECOND) + 30
-
-
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """What was decoded from one window. `avg_logprob` is per token, natural logarithm, 0 at best."""
-
-    tokens: tuple[int, ...]
-    text: str
-    avg_logprob: float
-    no_speech_probability: float
-    temperature: float
-
-    @property
-    def unlikely(self) -> bool:
-        return self.avg_logprob < LOGPROB_LIMIT
-
-    @property
-    def repeats(self) -> bool:
-        raw = self.text.encode()
-        return len(raw) > COMPRESSION_LIMIT * len(zlib.compress(raw))
-
-    @property
-    def is_text(self) -> bool:
-        """Whether it may be reported: what repeats itself or is unlikely to the model itself is more invented than heard."""
-        return bool(self.text) and not self.repeats and not self.unlikely
-
-    @property
-    def needs_fallback(self) -> bool:
-        """Whether drawing at a temperature may find what beam search did not."""
-        return self.repeats or (self.unlikely and self.no_speech_probability <= NO_SPEECH_LIMIT)
+        return min(_LONGEST, ceil(self.duration * _TOKENS_PER_SECOND) + 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +140,7 @@ class WhisperRuntime:
         tokenizer = self._tokenizer_for(language)
         hypotheses = self._generate(windows, tokenizer, beam_size, 0.0)
         for index, window in enumerate(windows):
-            if hypotheses[index].needs_fallback:
+            if hypotheses[index].failed:
                 hypotheses[index] = self._fall_back(window, tokenizer, hypotheses[index])
         spoken = [index for index, hypothesis in enumerate(hypotheses) if hypothesis.is_text]
         times = self._align([windows[index] for index in spoken], tokenizer, [hypotheses[index] for index in spoken])
@@ -191,12 +148,15 @@ class WhisperRuntime:
         return [(hypothesis, placed.get(index)) for index, hypothesis in enumerate(hypotheses)]
 
     def _fall_back(self, window: Encoded, tokenizer: Tokenizer, first: Hypothesis) -> Hypothesis:
-        """The first text that a rising temperature finds; `first`, which is none, where it finds none."""
+        """The first success at a rising temperature; where there is none, `first` up to where it ran into a loop."""
         for temperature in TEMPERATURES:
             (found,) = self._generate([window], tokenizer, 1, temperature)
-            if found.is_text:
+            if not found.failed and found.is_text:
                 return found
-        return first
+        if not first.endless or first.doubted:
+            return first
+        tokens = before_loop(first.tokens)
+        return replace(first, tokens=tokens, text=tokenizer.decode(list(tokens)).strip(), endless=False)
 
     def _generate(
         self, windows: Sequence[Encoded], tokenizer: Tokenizer, beam_size: int, temperature: float
@@ -210,16 +170,20 @@ class WhisperRuntime:
                 "sampling_topk": 0,
                 "sampling_temperature": temperature,
             }
+        longest = max(window.longest for window in windows)
         results = self._decoder.generate(
             _joined(windows),
             [prompt] * len(windows),
-            max_length=min(_LONGEST, len(prompt) + max(window.longest for window in windows)),
+            max_length=2 * longest,
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=_unspeakable(tokenizer),
             **searching,
         )
-        return [_hypothesis(result, tokenizer, temperature) for result in results]
+        return [
+            _hypothesis(result, window, longest, tokenizer, temperature)
+            for result, window in zip(results, windows, strict=True)
+        ]
 
     def _align(
         self, windows: Sequence[Encoded], tokenizer: Tokenizer, hypotheses: Sequence[Hypothesis]
@@ -275,16 +239,18 @@ def _unspeakable(tokenizer: Tokenizer) -> list[int]:
     return sorted({*tokenizer.non_speech_tokens, *(mark for mark in marks if mark is not None)})
 
 
-def _hypothesis(result: Any, tokenizer: Tokenizer, temperature: float) -> Hypothesis:
+def _hypothesis(result: Any, window: Encoded, longest: int, tokenizer: Tokenizer, temperature: float) -> Hypothesis:
     sequence = result.sequences_ids[0]
     tokens = tuple(token for token in sequence if token < tokenizer.eot)
     return Hypothesis(
         tokens=tokens,
         text=tokenizer.decode(list(tokens)).strip(),
+        seconds=window.duration,
         # The score is divided by the length; the end token, which counts, is not in the sequence.
         avg_logprob=float(result.scores[0]) * len(sequence) / (len(sequence) + 1),
         no_speech_probability=float(result.no_speech_prob),
         temperature=temperature,
+        endless=len(sequence) >= longest,
     )
 
 

@@ -1,0 +1,81 @@
+"""Whether a decoded text may be believed: thresholds, what calls for another try, and where a loop begins. No model here.
+
+Whisper invents: "Thank you." on music, "I'm sorry." on a cough, one phrase without end on speech that it cannot follow.
+What is more likely invented than heard is not reported.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
+"""Tried in turn where beam search failed: Radford et al. 2022, section 4.5, as are the first two thresholds below."""
+COMPRESSION_LIMIT = 2.4
+"""zlib ratio of the text above which it repeats itself."""
+LOGPROB_LIMIT = -1.0
+"""Average log-probability per token below which a text is unlikely to the model itself."""
+NO_SPEECH_LIMIT = 0.25
+"""Above it, sound is doubted to be speech: an unlikely or repeating text is then none, and no other is drawn for.
+
+Whisper's own 0.6 lets through what its small models invent on music, animals and laughter (0.3 to 0.6 there with the base
+weights). Read speech under noise that left half of its words wrong stayed below 0.12, and its log-probability above -0.9.
+"""
+FASTEST_SPEECH = 45
+"""Characters per second; English is read at fifteen. What is faster was not spoken."""
+
+_ROUNDS = 3
+"""A phrase said so often at the end of a text without end is a loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What was decoded from `seconds` of sound. `avg_logprob` is per token, natural logarithm, 0 at best.
+
+    `endless` says that the text was cut off at the most tokens that the sound can hold.
+    """
+
+    tokens: tuple[int, ...]
+    text: str
+    seconds: float
+    avg_logprob: float
+    no_speech_probability: float
+    temperature: float
+    endless: bool = False
+
+    @property
+    def unlikely(self) -> bool:
+        return self.avg_logprob < LOGPROB_LIMIT
+
+    @property
+    def rushed(self) -> bool:
+        return len(self.text) > FASTEST_SPEECH * self.seconds
+
+    @property
+    def repeats(self) -> bool:
+        raw = self.text.encode()
+        return len(raw) > COMPRESSION_LIMIT * len(zlib.compress(raw))
+
+    @property
+    def doubted(self) -> bool:
+        return self.no_speech_probability > NO_SPEECH_LIMIT
+
+    @property
+    def failed(self) -> bool:
+        """Whether to draw at a temperature what beam search did not find. For unlikely words on doubted sound: no."""
+        return self.repeats or self.rushed or (self.unlikely and not self.doubted)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it may be reported. People do repeat themselves; a loop on doubted sound is not people."""
+        return bool(self.text) and not (self.unlikely or self.rushed or (self.repeats and self.doubted))
+
+
+def before_loop(tokens: Sequence[int]) -> tuple[int, ...]:
+    """`tokens` with a phrase that goes round at the end, `_ROUNDS` times or more, said once; as they are without one."""
+    for period in range(1, len(tokens) // _ROUNDS + 1):
+        again = 0
+        while again < len(tokens) - period and tokens[-1 - again] == tokens[-1 - again - period]:
+            again += 1
+        if again >= (_ROUNDS - 1) * period:
+            return tuple(tokens[: len(tokens) - again])
+    return tuple(tokens)
