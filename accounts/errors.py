@@ -17,3 +17,15 @@ class UnknownRole(AccountsError):
     """No role of that name exists."""
 
     code = "unknown_role"
+
+
+class UsernameTaken(AccountsError):
+    """Names by which people sign in are unique over all organizations."""
+
+    code = "username_taken"
+
+
+class OwnRole(AccountsError):
+    """Nobody gives themself a role or takes one away from themself."""
+
+    code = "own_role"

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from guardian.models import UserObjectPermissionBase
 
@@ -102,3 +103,36 @@ class ApiClient(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Replay(models.Model):
+    """The first answer to an unsafe call that carried an `Idempotency-Key`; see `idempotency`.
+
+    Answers hold codes and states only. A row goes after a day (retention category `replays`), or with a person it mentions.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    client = models.ForeignKey(ApiClient, on_delete=models.PROTECT, related_name="replays")
+    key_index = models.BinaryField(max_length=32, help_text="Blind index of the key.")
+    fingerprint = models.BinaryField(max_length=32, help_text="Keyed hash of method, path and body.")
+    turn = models.BigIntegerField(default=1, help_text="Moves when a repetition takes over a call that died.")
+    in_flight_until = models.DateTimeField(null=True)
+    status = models.IntegerField(null=True, help_text="Empty while the first call is in flight.")
+    content_type = models.CharField(max_length=100, blank=True)
+    body = models.BinaryField(default=b"")
+    mentions = ArrayField(
+        models.CharField(max_length=36), default=list, help_text="Codes that stand in request or answer."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["client", "key_index"], name="one_replay_per_key"),
+        ]
+        indexes: ClassVar = [
+            GinIndex(fields=["mentions"], name="replay_mentions"),
+            models.Index(fields=["created_at"], name="replay_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"replay {self.pk}"

@@ -5,6 +5,7 @@ Every write of a running job repeats the token; a worker whose token is old chan
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import takewhile
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -21,6 +22,9 @@ from consent.models import ScopedQuerySet
 
 LEASE = timedelta(seconds=90)
 """A job whose worker has not reported for this long may be claimed by another. Longer than the slowest single batch."""
+
+RING_AGAIN_AFTER = timedelta(seconds=30)
+"""How long a bell has to be heard before the sweep rings again for the same job."""
 
 MAX_ATTEMPTS = 5
 ACTOR = trail.system("worker")
@@ -70,6 +74,15 @@ def report(held: Claim, stage: Stage, progress: float) -> None:
         raise CancelRequested("the job was cancelled")
 
 
+def require_held(held: Claim) -> None:
+    """Locks the job's row for the rest of the caller's transaction. Raises `LeaseLost`, `CancelRequested`."""
+    row = _held(held).select_for_update().first()
+    if row is None:
+        raise LeaseLost("another worker holds this job")
+    if row.cancel_requested:
+        raise CancelRequested("the job was cancelled")
+
+
 def finish(
     held: Claim,
     state: AnalysisState,
@@ -106,6 +119,8 @@ def release(held: Claim, *, wait: timedelta, reason: str, count_attempt: bool = 
             progress=0.0,
             lease_until=None,
             due_at=timezone.now() + wait,
+            # A job that goes back for later is rung by the sweep as soon as it is due.
+            rung_at=None if wait else timezone.now(),
             attempts=F("attempts") if count_attempt else F("attempts") - 1,
         )
         if not put_back:
@@ -132,15 +147,19 @@ def cancel(analysis: Analysis, *, actor: Actor) -> Analysis:
     return row
 
 
-def sweep(limit: int = 500) -> int:
-    """Rings again for every job that is due or abandoned: whatever the broker lost is found here. Returns how many."""
+def sweep(limit: int = 500, ring_again_after: timedelta = RING_AGAIN_AFTER) -> int:
+    """Rings again for jobs that are due or abandoned: whatever the broker lost is found here. Returns how many were rung.
+
+    A job that was rung within `ring_again_after` is left alone: its bell may lie behind others, and more would bury them.
+    """
     now = timezone.now()
     due = Q(state=AnalysisState.QUEUED.value, due_at__lte=now)
     abandoned = Q(state=AnalysisState.RUNNING.value, lease_until__lt=now)
-    codes = list(Analysis.objects.filter(due | abandoned).order_by("due_at").values_list("code", flat=True)[:limit])
-    for code in codes:
-        bell.ring(code)
-    return len(codes)
+    unrung = Q(rung_at=None) | Q(rung_at__lte=now - ring_again_after)
+    waiting = Analysis.objects.filter(due | abandoned).filter(unrung).order_by("due_at")
+    rung = list(takewhile(bell.ring, waiting.values_list("code", flat=True)[:limit]))
+    Analysis.objects.filter(code__in=rung).update(rung_at=now)
+    return len(rung)
 
 
 def record_job(name: EventName, analysis: Analysis, actor: Actor, *, decision: str = "", reason: str = "") -> None:

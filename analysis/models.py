@@ -9,6 +9,7 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from accounts.models import Project
 from accounts.roles import Permission
@@ -105,6 +106,9 @@ class Analysis(models.Model):
     fencing_token = models.BigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
     due_at = models.DateTimeField(auto_now_add=True, help_text="Not claimed before this time (retries wait).")
+    rung_at = models.DateTimeField(
+        null=True, default=timezone.now, help_text="When a worker was last told of it; a new job is rung at its commit."
+    )
     attempts = models.IntegerField(default=0)
     cancel_requested = models.BooleanField(default=False)
     error_code = models.CharField(max_length=64, blank=True)

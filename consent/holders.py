@@ -5,14 +5,18 @@ After erasure what stays readable of a grant is: subject code, purpose, scope, n
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 from django.db.models import QuerySet
 
+from accounts.models import Project
+from audit import trail
 from consent import inventory
 from consent.inventory import Category, Target
 from consent.models import ConsentRecord, Decision, Subject
 from consent.not_personal import declare_fields_that_hold_nothing_personal
+from consent.replays import ReplayHolder
 from consent.staff import StaffHolder
 
 
@@ -132,21 +136,25 @@ class DecisionHolder:
         """The application may not delete decisions; a database function may, after checking that the person was erased."""
         if not target.whole_person:
             return 0
-        return _call("SELECT consent_prune_decisions(%s)", target.subject)
+        return sum(_call("SELECT consent_prune_decisions(%s)", target.subject))
 
     def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
-        return _call("SELECT consent_prune_old_decisions(%s, %s, %s)", project, made_before, limit)
+        """The salts that tie log entries to a decision go with it, in the caller's transaction."""
+        pruned = _call("SELECT consent_prune_old_decisions(%s, %s, %s)", project, made_before, limit)
+        if pruned:
+            trail.forget(Project.objects.select_related("organization").get(pk=project).organization.code, pruned)
+        return len(pruned)
 
 
-def _call(statement: str, *values: str | int | datetime) -> int:
+def _call(statement: str, *values: str | int | datetime) -> list[Any]:
+    """The one column that a database function answers with."""
     with connection.cursor() as cursor:
         cursor.execute(statement, list(values))
-        row = cursor.fetchone()
-    return int(row[0]) if row else 0
+        return [row[0] for row in cursor.fetchall()]
 
 
 def declare_all() -> None:
     """Declares this room's holders, and the fields of this room and those below that hold nothing personal."""
-    for holder in (IdentityHolder(), ConsentHolder(), DecisionHolder(), StaffHolder()):
+    for holder in (IdentityHolder(), ConsentHolder(), DecisionHolder(), ReplayHolder(), StaffHolder()):
         inventory.declare(holder)
     declare_fields_that_hold_nothing_personal()

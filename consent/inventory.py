@@ -35,9 +35,14 @@ DEFAULT_DAYS: Mapping[Category, int] = {
     Category.RECORDINGS: 3 * 365,
     Category.DECISIONS: 3 * 365,
     Category.REPLAYS: 1,
-    Category.STAFF_ACCESS: 90,
 }
 """Days after which data goes where a project has no policy of its own. Identity and consent records go by erasure only."""
+
+LEAST_DAYS: Mapping[Category, int] = {Category.DECISIONS: 31}
+"""The shortest term that a project may set (others may be 0): the database itself prunes no decision younger than 30 days."""
+
+INSTALLATION_DAYS: Mapping[Category, int] = {Category.STAFF_ACCESS: 90}
+"""Terms of what belongs to the installation as a whole. No project sets them: people sign in to more than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,14 @@ class DataHolder(Protocol):
 
     def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
         """Destroys up to `limit` items of a project made before that time, oldest first; returns how many went."""
+
+
+@runtime_checkable
+class InstallationHolder(DataHolder, Protocol):
+    """A holder whose data belongs to no project; its category stands in `INSTALLATION_DAYS`."""
+
+    def destroy_due_everywhere(self, made_before: datetime, limit: int) -> int:
+        """Destroys items made before that time, up to `limit` of each kind; returns how many went, 0 when nothing is left."""
 
 
 _holders: dict[str, DataHolder] = {}

@@ -5,7 +5,7 @@ from consent.inventory import declare_not_personal
 _KEYS_AND_TIES = {
     "analysis.Recording": "id project receiving_blob",
     "analysis.Participant": "id",
-    "analysis.Analysis": "id fencing_token lease_until",
+    "analysis.Analysis": "id fencing_token lease_until rung_at",
     "analysis.Result_participants": "id",
     "analysis.Result": "id analysis",
     "consent.Subject": "id project",

@@ -1,4 +1,8 @@
-"""Notices and purposes: drafting, publishing, changing. Each change that can close the gate moves the policy epoch."""
+"""Notices and purposes: drafting, publishing, changing. Each change that can close the gate moves the policy epoch.
+
+Locks are taken in one order: the organization's policy row, then series, notice, purpose. None of them locks a key, so that rows
+which only refer to these (grants, recordings) wait for nobody.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,7 +13,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from accounts.membership import move_policy_epoch
-from accounts.models import Project
+from accounts.models import Organization, Project
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
@@ -32,7 +36,7 @@ def draft_notice(
         if not value.strip():
             raise InvalidRecord(name, "must not be empty")
     home, _ = NoticeSeries.objects.get_or_create(project=project, name=series)
-    NoticeSeries.objects.select_for_update().get(pk=home.pk)
+    NoticeSeries.objects.select_for_update(no_key=True).get(pk=home.pk)
     latest = Notice.objects.filter(series=home).aggregate(latest=Max("version"))["latest"] or 0
     # A translation joins the newest version as long as nobody has been shown that version yet.
     open_version = (
@@ -61,8 +65,9 @@ def draft_notice(
 def publish_notice(notice: Notice, *, actor: Actor) -> Notice:
     """Makes the notice public and fixed. A material version closes the gate for every grant on an older one at this commit,
     by one row. Raises `NoticeImmutable` when it is published already, `InvalidRecord` when a newer version is out."""
-    series = NoticeSeries.objects.select_for_update().get(pk=notice.series_id)
-    notice = Notice.objects.select_for_update().get(pk=notice.pk)
+    move_policy_epoch(notice.project.organization_id)
+    series = NoticeSeries.objects.select_for_update(no_key=True).get(pk=notice.series_id)
+    notice = Notice.objects.select_for_update(no_key=True).get(pk=notice.pk)
     if notice.published_at is not None:
         raise NoticeImmutable("this notice is already published; draft a new version")
     if notice.version < series.least_valid_version:
@@ -72,7 +77,6 @@ def publish_notice(notice: Notice, *, actor: Actor) -> Notice:
     if notice.material and notice.version > series.least_valid_version:
         series.least_valid_version = notice.version
         series.save(update_fields=["least_valid_version"])
-    move_policy_epoch(notice.project.organization_id)
     _record(EventName.NOTICE_PUBLISHED, notice.project, notice, actor)
     return notice
 
@@ -101,6 +105,7 @@ def create_purpose(
         raise InvalidRecord("contexts", "a purpose cannot be for an unknown context")
     if Purpose.objects.filter(project=project, name=name).exists():
         raise InvalidRecord("name", "another purpose of this project has this name")
+    move_policy_epoch(project.organization_id)
     purpose = Purpose.objects.create(
         project=project,
         series=series,
@@ -111,7 +116,6 @@ def create_purpose(
         contexts=sorted({context.value for context in contexts}),
         recipients=list(recipients),
     )
-    move_policy_epoch(project.organization_id)
     _record_purpose(EventName.PURPOSE_CREATED, purpose, actor)
     return purpose
 
@@ -119,7 +123,8 @@ def create_purpose(
 @transaction.atomic
 def set_purpose_active(purpose: Purpose, active: bool, *, actor: Actor) -> Purpose:
     """Opens or closes a purpose. Closing it closes the gate for everything that rests on it, at this commit."""
-    purpose = Purpose.objects.select_for_update().get(pk=purpose.pk)
+    Organization.objects.select_for_update(no_key=True).get(pk=purpose.project.organization_id)
+    purpose = Purpose.objects.select_for_update(no_key=True).get(pk=purpose.pk)
     if purpose.active != active:
         purpose.active = active
         purpose.save(update_fields=["active"])

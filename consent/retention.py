@@ -1,9 +1,11 @@
 """Retention: how long each category of data is kept, and the sweep that destroys what is due and records why."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
@@ -13,17 +15,18 @@ from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent import inventory
 from consent.errors import InvalidRecord
-from consent.inventory import DEFAULT_DAYS, Category
+from consent.inventory import DEFAULT_DAYS, INSTALLATION_DAYS, LEAST_DAYS, Category, DataHolder, InstallationHolder
 from consent.models import RetentionPolicy
 
 ACTOR = trail.system("retention")
 BATCH = 200
 MAX_DAYS = 10 * 365
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one sweep destroyed in one project."""
+    """What one sweep destroyed in one project; `project` is empty for what belongs to the installation."""
 
     project: str
     holder: str
@@ -32,17 +35,23 @@ class Swept:
 
 def days_for(project: Project, category: Category) -> int | None:
     """Days that the category is kept in the project; None where only erasure ends it."""
+    if category in INSTALLATION_DAYS:
+        return INSTALLATION_DAYS[category]
     policy = RetentionPolicy.objects.filter(project=project, category=category.value).first()
     return policy.days if policy is not None else DEFAULT_DAYS.get(category)
 
 
 @transaction.atomic
 def set_policy(project: Project, category: Category, days: int, *, actor: Actor) -> RetentionPolicy:
-    """Sets how long a project keeps a category. Raises `InvalidRecord` for a category that has no term or a silly term."""
+    """Sets how long a project keeps a category. Raises `InvalidRecord` for a category that has no term of its own, or a term
+    that is silly or shorter than the category may have."""
+    if category in INSTALLATION_DAYS:
+        raise InvalidRecord("category", f"the term of {category} is the installation's, not a project's")
     if category not in DEFAULT_DAYS:
         raise InvalidRecord("category", f"{category} ends by erasure only")
-    if not 0 <= days <= MAX_DAYS:
-        raise InvalidRecord("days", f"must be between 0 and {MAX_DAYS}")
+    least = LEAST_DAYS.get(category, 0)
+    if not least <= days <= MAX_DAYS:
+        raise InvalidRecord("days", f"must be between {least} and {MAX_DAYS}")
     policy, _ = RetentionPolicy.objects.update_or_create(
         project=project, category=category.value, defaults={"days": days}
     )
@@ -57,28 +66,48 @@ def set_policy(project: Project, category: Category, days: int, *, actor: Actor)
 
 
 def sweep() -> list[Swept]:
-    """Destroys everything that is due, in batches, each with its event in one transaction. Safe to stop and run again."""
+    """Destroys everything that is due, in batches, each with its event in one transaction. Safe to stop and run again.
+
+    What cannot be destroyed in one project is logged and tried again by the next sweep; it holds up nothing else.
+    """
     return list(_sweep())
 
 
 def _sweep() -> Iterator[Swept]:
+    for holder in inventory.holders():
+        if isinstance(holder, InstallationHolder):
+            yield from _guarded("", INSTALLATION_DAYS[holder.category], holder.name, holder.destroy_due_everywhere)
     for project in Project.objects.select_related("organization").order_by("id"):
         for holder in inventory.holders():
             days = days_for(project, holder.category)
-            if days is None:
-                continue
-            due = timezone.now() - timedelta(days=days)
-            total = 0
-            while True:
-                with transaction.atomic():
-                    went = holder.destroy_due(project.pk, due, BATCH)
-                    if went:
-                        _record(project, holder.name, days, went)
-                total += went
-                if went < BATCH:
-                    break
-            if total:
-                yield Swept(project.code, holder.name, total)
+            if days is not None and holder.category not in INSTALLATION_DAYS:
+                yield from _guarded(project.code, days, holder.name, partial(_destroy, project, holder, days))
+
+
+def _guarded(project: str, days: int, holder: str, destroy: Callable[[datetime, int], int]) -> Iterator[Swept]:
+    """Batch by batch until nothing due is left, or until one fails: that batch rolls back, the others stay."""
+    due = timezone.now() - timedelta(days=days)
+    total = 0
+    try:
+        while True:
+            with transaction.atomic():
+                went = destroy(due, BATCH)
+            total += went
+            if went < BATCH:
+                break
+    except Exception as error:
+        log.error("retention_failed", project=project, holder=holder, error=type(error).__name__)
+    if total:
+        if not project:
+            log.info("retention_destroyed", holder=holder, destroyed=total, days=days)
+        yield Swept(project, holder, total)
+
+
+def _destroy(project: Project, holder: DataHolder, days: int, due: datetime, limit: int) -> int:
+    went = holder.destroy_due(project.pk, due, limit)
+    if went:
+        _record(project, holder.name, days, went)
+    return went
 
 
 def _record(project: Project, holder: str, days: int, went: int) -> None:

@@ -1,6 +1,7 @@
 """Personal data of the people who work with voxgov: accounts, sessions, tokens, and the record of failed logins.
 
-They are not subjects: an erasure order never names them. What piles up about them ends by its term.
+They are not subjects: an erasure order never names them. What piles up about them ends by a term of the installation, which no
+project sets.
 """
 
 from collections.abc import Iterator, Mapping
@@ -64,6 +65,10 @@ class StaffHolder:
         return 0
 
     def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        """Nothing: people sign in to the installation, so no project's term may end their data or lift a lockout."""
+        return 0
+
+    def destroy_due_everywhere(self, made_before: datetime, limit: int) -> int:
         """Failed logins past their term; sessions and tokens that ended."""
         gone = 0
         for model in (AccessAttempt, AccessFailureLog, AccessLog):

@@ -77,8 +77,11 @@ def reveal_reference(subject: Subject, *, actor: Actor) -> str:
 
 
 def lock(subject_id: int) -> Subject:
-    """The subject's row, locked for a change of their grants; call inside a transaction. Raises `SubjectErased`."""
-    subject: Subject = Subject.objects.select_for_update().get(pk=subject_id)
+    """The subject's row, locked for a change of their grants; call inside a transaction. Raises `SubjectErased`.
+
+    The lock leaves the row's key free: rows that only refer to the subject wait for nobody, so that they cannot deadlock.
+    """
+    subject: Subject = Subject.objects.select_for_update(no_key=True).get(pk=subject_id)
     if subject.erased_at is not None:
         raise SubjectErased("this person's data was erased")
     return subject

@@ -12,7 +12,14 @@ from pathlib import Path
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements"
 TORCH = (REQUIREMENTS / "torch.lock").read_text().splitlines()[-1]
-OPTIONS = ("--quiet", "--generate-hashes", "--allow-unsafe", "--strip-extras", "--no-header", "--no-annotate")
+OPTIONS: tuple[str, ...] = (
+    "--quiet",
+    "--generate-hashes",
+    "--allow-unsafe",
+    "--strip-extras",
+    "--no-header",
+    "--no-annotate",
+)
 OPTIONS += ("--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host", "--no-emit-options")
 
 
@@ -32,7 +39,10 @@ def main() -> int:
 def compiled(python: Path, place: Path, sources: list[Path], pinned: dict[str, str] | None = None) -> dict[str, str]:
     """Name to lock entry, for `sources` and all that they need, at the versions of `pinned` where it has one."""
     wanted, result = place / "wanted.in", place / "result.lock"
-    wanted.write_text("\n".join([*(source.read_text() for source in sources), TORCH]) + "\n")
+    lines = [line for source in sources for line in source.read_text().splitlines()] + [TORCH]
+    # A package that only some machines need would be left out on the others: its condition is put back afterwards.
+    conditions = {name.strip(): rest.strip() for name, mark, rest in (line.partition(";") for line in lines) if mark}
+    wanted.write_text("".join(line.partition(";")[0] + "\n" for line in lines))
     constraints = place / "pinned.txt"
     constraints.write_text("".join(f"{block.split(' ')[0]}\n" for block in (pinned or {}).values()))
     command = [str(python), "-m", "piptools", "compile", *OPTIONS, "--constraint", str(constraints)]
@@ -41,6 +51,8 @@ def compiled(python: Path, place: Path, sources: list[Path], pinned: dict[str, s
         r"\n(?=[A-Za-z0-9])", "\n".join(line for line in result.read_text().splitlines() if line[:1] != "#")
     )
     entries = {re.split(r"[=\[ ]", block.strip())[0].lower(): block.strip() for block in blocks if "==" in block}
+    for name, condition in conditions.items():
+        entries[name] = entries[name].replace(" \\", f" ; {condition} \\", 1)
     return {name: block for name, block in entries.items() if name != "torch"}
 
 

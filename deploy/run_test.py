@@ -28,6 +28,20 @@ class Check:
     beside: bool = False
 
 
+@dataclass(frozen=True)
+class Result:
+    """How a check went; `counted` is pytest's own last line."""
+
+    name: str
+    passed: bool
+    seconds: float
+    counted: str
+
+    @property
+    def word(self) -> str:
+        return "passed" if self.passed else "FAILED"
+
+
 def checks(*, quick: bool, drills: bool, pytest_arguments: list[str]) -> list[Check]:
     python = str(PYTHON)
     tool = str(PYTHON.parent)
@@ -81,7 +95,7 @@ def main() -> int:
         return 130
     VAR.mkdir(parents=True, exist_ok=True)
     environment = surroundings(drills=given.drills)
-    results = []
+    results: list[Result] = []
     try:
         for check in checks(quick=given.quick, drills=given.drills, pytest_arguments=given.pytest):
             results.append(run(check, environment))
@@ -107,28 +121,41 @@ def surroundings(*, drills: bool) -> dict[str, str]:
     }
 
 
-def run(check: Check, environment: dict[str, str]) -> tuple[Check, bool, float]:
+def run(check: Check, environment: dict[str, str]) -> Result:
     print(f"\n== {check.name}", flush=True)
     started = time.monotonic()
     command = list(check.command)
     if check.beside:
         command = [str(PYTHON), "-m", "voxgov.embedded", "--var", str(VAR), "--", *command]
-    passed = subprocess.call(command, cwd=ROOT, env=environment) == 0
-    seconds = time.monotonic() - started
-    print(f"== {check.name}: {'passed' if passed else 'FAILED'} in {seconds:.1f} s", flush=True)
-    return check, passed, seconds
+    status, last = passed_on(command, environment)
+    result = Result(check.name, status == 0, time.monotonic() - started, last if "pytest" in check.name else "")
+    print(f"== {check.name}: {result.word} in {result.seconds:.1f} s", flush=True)
+    return result
 
 
-def summary(results: list[tuple[Check, bool, float]]) -> int:
-    """One line per check; pytest's own counts stand right above."""
+def passed_on(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Runs a command, its output passed on as it comes; answers its exit status and its last line."""
+    last, unfinished = b"", b""
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
+    ) as child:
+        assert child.stdout is not None
+        while chunk := child.stdout.read(1 << 16):
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+            *lines, unfinished = (unfinished + chunk).split(b"\n")
+            last = next((line for line in reversed(lines) if line.strip()), last)
+    return child.returncode, (unfinished or last).decode(errors="replace").strip()
+
+
+def summary(results: list[Result]) -> int:
+    """One line per check, then how many passed and what pytest counted."""
     print()
-    for check, passed, seconds in results:
-        print(f"  {check.name:<16} {'passed' if passed else 'FAILED':<8} {seconds:7.1f} s")
-    failed = [check.name for check, passed, _ in results if not passed]
-    print(
-        f"{len(results) - len(failed)} of {len(results)} checks passed"
-        + (f"; failed: {', '.join(failed)}" if failed else "")
-    )
+    for result in results:
+        print(f"  {result.name:<16} {result.word:<8} {result.seconds:7.1f} s  {result.counted}".rstrip())
+    failed = [result.name for result in results if not result.passed]
+    counted = "; ".join(f"{result.name}: {result.counted}" for result in results if result.counted)
+    print(f"{len(results) - len(failed)} of {len(results)} checks passed" + (f"; {counted}" if counted else ""))
     return 1 if failed else 0
 
 

@@ -4,6 +4,7 @@ How often a name was ordered shredded is its generation: a key serves only while
 order closes every older key at its commit, and a consent given later gets a fresh one.
 """
 
+import os
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,15 @@ def provider() -> KeyProvider:
     if _provider is None:
         _provider = KeyringProvider(settings.VOXGOV_KEYRING)
     return _provider
+
+
+def _forget_provider() -> None:
+    global _provider  # noqa: PLW0603 (as above)
+    _provider = None
+
+
+# A forked child asks for its own: the parent's may be in the middle of an answer, with its lock held.
+os.register_at_fork(after_in_child=_forget_provider)
 
 
 def generations(names: Sequence[KeyName]) -> dict[KeyName, int]:

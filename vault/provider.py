@@ -3,6 +3,7 @@
 
 import hmac
 import secrets
+import threading
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -60,6 +61,7 @@ class KeyringProvider:
         self._ring: keyring.Keyring | None = None
         self._stamp = (0, 0, 0)
         self._checked = 0.0
+        self._reading = threading.Lock()
 
     def __repr__(self) -> str:
         return "KeyringProvider(...)"
@@ -99,11 +101,13 @@ class KeyringProvider:
         now = time.monotonic()
         if self._ring is not None and now - self._checked < self.recheck_seconds:
             return self._ring
-        stamp = keyring.stamp(self._path)
-        if self._ring is None or stamp != self._stamp:
-            ring = keyring.load(self._path)
-            if self._ring is not None and ring.current < self._ring.current:
-                raise KeyringInvalid("the keyring went back to an earlier epoch")
-            self._ring, self._stamp = ring, stamp
-        self._checked = now
-        return self._ring
+        # One reader at a time: two that overlap could put an older reading after a newer one.
+        with self._reading:
+            stamp = keyring.stamp(self._path)
+            if self._ring is None or stamp != self._stamp:
+                ring = keyring.load(self._path)
+                if self._ring is not None and ring.current < self._ring.current:
+                    raise KeyringInvalid("the keyring went back to an earlier epoch")
+                self._ring, self._stamp = ring, stamp
+            self._checked = now
+            return self._ring

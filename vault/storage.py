@@ -2,12 +2,14 @@
 
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+import structlog
 from django.conf import settings
 
 from vault.errors import StorageUnavailable
@@ -17,6 +19,7 @@ ORPHAN_AGE = 3600.0
 """Seconds after which a file that no row names is taken for the remains of a crash."""
 
 
+log = structlog.get_logger(__name__)
 _CODE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -100,25 +103,35 @@ def remove(code: str) -> bool:
 
 
 def remove_orphans(now: float | None = None) -> int:
-    """Deletes files older than `ORPHAN_AGE` that no row names: drafts and blobs whose transaction never came."""
-    orphans = list(find_orphans(now))
-    for path in orphans:
-        with _storage_errors("removed"):
+    """Deletes files older than `ORPHAN_AGE` that no row names: drafts and blobs whose transaction never came.
+
+    Returns how many went. One that cannot be deleted is logged and left for the next time; it holds up no other.
+    """
+    gone = 0
+    for path in list(find_orphans(now)):
+        try:
             path.unlink(missing_ok=True)
-    return len(orphans)
+            gone += 1
+        except OSError as error:
+            log.error("orphan_not_removed", file=path.name, error=error.strerror)
+    return gone
 
 
 def find_orphans(now: float | None = None) -> Iterator[Path]:
-    """A file is looked at before its row: one that gets its row in between is no orphan."""
+    """Regular files only. A file is looked at before its row: one that gets its row in between is no orphan."""
     root: Path = settings.VOXGOV_BLOB_DIR
     limit = (time.time() if now is None else now) - ORPHAN_AGE
     for path in root.glob("*/*"):
         try:
-            if path.stat().st_mtime > limit:
-                continue
+            found = path.lstat()
         except FileNotFoundError:
             continue
-        if path.suffix == ".draft" or not SealedBlob.objects.filter(code=path.name).exists():
+        except OSError as error:
+            log.error("file_not_examined", file=path.name, error=error.strerror)
+            continue
+        if not stat.S_ISREG(found.st_mode) or found.st_mtime > limit:
+            continue
+        if not SealedBlob.objects.filter(code=path.name).exists():
             yield path
 
 

@@ -81,7 +81,7 @@ def test_a_worker_killed_at_any_instant_loses_nothing_and_doubles_nothing(
             lease_until=timezone.now() - timedelta(seconds=1)
         )
         with Worker(var / "log" / "drill-worker.log"):
-            claiming.sweep()
+            claiming.sweep(ring_again_after=timedelta(0))
             assert_finished_once(recording)
         with capsys.disabled():
             print(f"\n  worker killed, round {number + 1}/{ROUNDS}: was {job.state}/{job.stage}, finished once", end="")
@@ -97,7 +97,7 @@ def test_a_flushed_broker_loses_no_job(
         for number in range(ROUNDS):
             recordings = [world.upload(speech, *SCOPES) for _ in range(2)]
             broker.flushall()
-            claiming.sweep()
+            claiming.sweep(ring_again_after=timedelta(0))
             for recording in recordings:
                 assert_finished_once(recording)
             with capsys.disabled():

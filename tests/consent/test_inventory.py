@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from guardian.models import GroupObjectPermission, UserObjectPermission
 
 from consent import inventory
-from consent.inventory import DEFAULT_DAYS, Category
+from consent.inventory import DEFAULT_DAYS, INSTALLATION_DAYS, Category, InstallationHolder
 
 
 def every_field() -> set[str]:
@@ -36,8 +36,14 @@ def test_reasons_are_sentences() -> None:
 
 
 def test_every_category_with_data_has_a_term_or_ends_by_erasure() -> None:
-    without_term = {holder.category for holder in inventory.holders()} - set(DEFAULT_DAYS)
+    without_term = {holder.category for holder in inventory.holders()} - set(DEFAULT_DAYS) - set(INSTALLATION_DAYS)
     assert without_term == {Category.IDENTITY, Category.CONSENT}
+
+
+def test_what_belongs_to_the_installation_is_held_by_holders_that_destroy_it_everywhere() -> None:
+    everywhere = {h.category for h in inventory.holders() if isinstance(h, InstallationHolder)}
+    assert everywhere == set(INSTALLATION_DAYS)
+    assert not everywhere & set(DEFAULT_DAYS)
 
 
 def test_tables_that_are_declared_never_written_are_empty() -> None:

@@ -1,17 +1,22 @@
 """Retention: sane defaults, a policy per project and category, and events that say why something went."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import structlog
+from axes.models import AccessAttempt
 from django.utils import timezone
 
-from audit.models import Event
+from audit.models import Event, EventReference
 from consent import gate, retention
 from consent.errors import ConsentDenied, InvalidRecord
-from consent.inventory import DEFAULT_DAYS, Category
-from consent.models import Decision
+from consent.inventory import DEFAULT_DAYS, INSTALLATION_DAYS, Category
+from consent.models import Decision, RetentionPolicy
 from consent.vocabulary import Action, Scope
-from tests.factories import ACTOR, make_world
+from tests.factories import ACTOR, World, make_world
+
+Superuser = Callable[[str], object]
 
 
 def test_a_project_without_a_policy_has_the_default() -> None:
@@ -23,9 +28,66 @@ def test_a_project_without_a_policy_has_the_default() -> None:
 
 def test_a_term_for_what_only_erasure_ends_is_refused_and_so_is_a_silly_one() -> None:
     world = make_world()
-    for category, days in ((Category.IDENTITY, 10), (Category.RESULTS, -1), (Category.RESULTS, 10**6)):
+    refused = ((Category.IDENTITY, 10), (Category.RESULTS, -1), (Category.RESULTS, 10**6), (Category.DECISIONS, 30))
+    for category, days in refused:
         with pytest.raises(InvalidRecord):
             retention.set_policy(world.project, category, days, actor=ACTOR)
+    retention.set_policy(world.project, Category.DECISIONS, 31, actor=ACTOR)
+
+
+def age_decisions(superuser: Superuser, world: World) -> Decision:
+    """The world's one decision, made to be past the default term."""
+    with pytest.raises(ConsentDenied):
+        gate.require(world.ask(Scope.TRANSCRIBE), action=Action.READ, actor=ACTOR)
+    decision = Decision.objects.get(project=world.project)
+    long_ago = timezone.now() - timedelta(days=DEFAULT_DAYS[Category.DECISIONS] + 1)
+    superuser(f"UPDATE consent_decision SET at = '{long_ago.isoformat()}' WHERE id = {decision.pk}")
+    return decision
+
+
+def test_a_project_whose_data_cannot_be_destroyed_holds_up_no_other(superuser: Superuser) -> None:
+    stuck, fine = make_world(), make_world()
+    kept, due = age_decisions(superuser, stuck), age_decisions(superuser, fine)
+    # A term that the database does not grant, as a row from elsewhere could hold it.
+    policy = RetentionPolicy.objects.create(project=stuck.project, category=Category.DECISIONS.value, days=7)
+    with structlog.testing.capture_logs() as logged:
+        retention.sweep()
+    policy.delete()
+    assert Decision.objects.filter(pk=kept.pk).exists()
+    assert not Decision.objects.filter(pk=due.pk).exists()
+    failed = [entry for entry in logged if entry["event"] == "retention_failed"]
+    assert [(entry["project"], entry["holder"]) for entry in failed] == [(stuck.project.code, "decisions")]
+    retention.sweep()
+    assert not Decision.objects.filter(pk=kept.pk).exists()
+
+
+def test_no_project_sets_the_term_of_who_signed_in_and_the_sweep_ends_it_once() -> None:
+    world = make_world()
+    make_world()
+    with pytest.raises(InvalidRecord):
+        retention.set_policy(world.project, Category.STAFF_ACCESS, 0, actor=ACTOR)
+    RetentionPolicy.objects.create(project=world.project, category=Category.STAFF_ACCESS.value, days=0)
+    assert retention.days_for(world.project, Category.STAFF_ACCESS) == INSTALLATION_DAYS[Category.STAFF_ACCESS]
+    locked_out, old = (
+        AccessAttempt.objects.create(username=name, ip_address="192.0.2.1", user_agent="u", failures_since_start=8)
+        for name in ("locked out", "old")
+    )
+    past = timezone.now() - timedelta(days=INSTALLATION_DAYS[Category.STAFF_ACCESS] + 1)
+    AccessAttempt.objects.filter(pk=old.pk).update(attempt_time=past)
+    swept = [item for item in retention.sweep() if item.holder == "staff_access"]
+    assert AccessAttempt.objects.filter(pk=locked_out.pk).exists()
+    assert not AccessAttempt.objects.filter(pk=old.pk).exists()
+    assert [item.project for item in swept] == [""]
+    locked_out.delete()
+
+
+def test_the_salts_of_a_decision_go_with_it(superuser: Superuser) -> None:
+    world = make_world()
+    decision = age_decisions(superuser, world)
+    assert EventReference.objects.filter(log=world.organization.code, code=decision.code).exists()
+    retention.sweep()
+    assert not Decision.objects.filter(pk=decision.pk).exists()
+    assert not EventReference.objects.filter(log=world.organization.code, code=decision.code).exists()
 
 
 def test_the_sweep_destroys_decisions_past_their_term_and_says_why(superuser) -> None:  # type: ignore[no-untyped-def]

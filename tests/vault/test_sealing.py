@@ -48,7 +48,7 @@ def keyring_file() -> Iterator[Path]:
 def restart() -> None:
     """What another process, or this one a second later, would see."""
     keys.forget_cached()
-    keys._provider = None
+    keys._forget_provider()
 
 
 def test_what_is_sealed_opens_in_its_context(tenant: Tenant) -> None:
@@ -399,6 +399,31 @@ def test_orphans_are_removed_and_files_with_a_row_stay(tenant: Tenant) -> None:
     assert not storage.path_of(orphan).exists()
     assert not draft.exists()
     storage.remove(young)
+
+
+def test_what_cannot_be_removed_holds_up_no_other_orphan(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphans = [storage.path_of(new_code()) for _ in range(3)]
+    folder = orphans[0].with_name("lost+found")
+    for path in orphans:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    folder.mkdir()
+    for path in (*orphans, folder):
+        os.utime(path, (1, 1))
+    unlink = Path.unlink
+
+    def refused_once(path: Path, missing_ok: bool = False) -> None:
+        if path == orphans[1]:
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused_once)
+        assert storage.remove_orphans() == 2
+    assert [path.exists() for path in orphans] == [False, True, False]
+    assert storage.remove_orphans() == 1
+    assert folder.is_dir()
+    folder.rmdir()
 
 
 @pytest.mark.parametrize("code", ["", "..", "../../etc/passwd", "x" * 36, "0" * 36 + "\n", "0/" * 18])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.vault import reference
 from tests.vault.actors import Tenant
 from tests.vault.test_sealing import restart
 from vault import keyring, keys, sealing
@@ -135,6 +136,23 @@ def test_no_traceback_shows_a_key_even_with_all_locals(tmp_path: Path, number: i
         shows_nothing(everything_in(error))
     else:
         raise AssertionError("the call was to fail")
+
+
+def test_no_traceback_of_range_reading_shows_the_key_derived_for_the_message() -> None:
+    key, context = InputKey(SECRET), Tenant().context()
+    header = Header((bytes(16),))
+    encoded = context.encode(header.key_ids)
+    stream = seal(key, header, context, bytes(40_000))[header.size :]
+    for bound, damaged in [(encoded + b"elsewhere", stream), (encoded, stream[:-1] + b"?")]:
+        info = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\x00" + stream[:24] + bound
+        derived = reference.hkdf_expand(SECRET, info, 32)
+        with pytest.raises(VaultError) as caught:
+            ChunkReader(key, bound, lambda at, n, whole=damaged: whole[at : at + n], len(damaged))  # type: ignore[misc]
+        frames = caught.value.__traceback__
+        assert frames is not None
+        inner = "".join(repr(f.f_locals) for f, _ in traceback.walk_tb(frames.tb_next))
+        assert repr(derived)[2:-1] not in inner
+        assert derived.hex() not in inner
 
 
 def test_a_database_that_fails_while_a_key_is_made_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

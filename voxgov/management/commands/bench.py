@@ -48,8 +48,9 @@ class Command(BaseCommand):
         root: Path = settings.BASE_DIR
         var = root / "var" / "bench"
         with embedded_services(var) as found:
+            given = {name.removesuffix("_FILE") for name in found}
             environment = {
-                **os.environ,
+                **{name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in given},
                 **found,
                 "VOXGOV_VAR": str(var),
                 "VOXGOV_MODELS": str(settings.VOXGOV_MODELS_DIR),

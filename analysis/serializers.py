@@ -1,0 +1,195 @@
+"""The JSON of recordings, analyses, results and timelines: one strict form per verb, one shape per answer."""
+
+from typing import Any
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from accounts.api_fields import Code, Moment, PageParameters, StrictSerializer, WholeNumber, Word, Words
+from analysis.models import Analysis, Recording
+from analysis.states import AnalysisState, RecordingState, Stage
+from analysis.submission import MAX_PARTICIPANTS
+from analysis.timeline import SpanType
+from consent.vocabulary import Context, ParticipantRole, Scope
+
+Shape = serializers.Serializer[Any]
+
+
+# Recordings
+
+
+class ParticipantForm(StrictSerializer):
+    subject = Code()
+    role = Word(ParticipantRole)
+    channel = WholeNumber(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=0,
+        max_value=1023,
+        help_text="The channel that is this person's alone, from 0; left out when there is none.",
+    )
+
+
+class RecordingForm(StrictSerializer):
+    purpose = Code()
+    context = Word(Context, help_text="`unknown` is judged by the strictest rule.")  # type: ignore[assignment]  # DRF's metaclass takes fields out of the class
+    jurisdiction = serializers.RegexField(
+        r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|unknown)$", help_text="ISO 3166 code, such as `DE` or `US-IL`, or `unknown`."
+    )
+    recorded_at = Moment()
+    participants = ParticipantForm(many=True, allow_empty=False, max_length=MAX_PARTICIPANTS)  # type: ignore[call-arg]  # many=True takes it
+    scopes = Words(Scope, allow_empty=False)
+
+
+class RecordingParameters(PageParameters):
+    state = Word(RecordingState, required=False)
+    purpose = serializers.CharField(required=False, max_length=36)
+    subject = serializers.CharField(required=False, max_length=36)
+
+
+class UploadSerializer(Shape):
+    method = serializers.CharField()
+    url = serializers.CharField(help_text="Relative reference: send the audio there as a raw body.")
+
+
+class ParticipantSerializer(Shape):
+    subject = serializers.CharField(source="subject.code")
+    role = Word(ParticipantRole)
+    channel = serializers.IntegerField(allow_null=True)
+
+
+class RecordingSerializer(Shape):
+    code = serializers.CharField()
+    state = Word(RecordingState)
+    purpose = serializers.CharField(source="purpose.code")
+    context = Word(Context)  # type: ignore[assignment]  # DRF's metaclass takes fields out of the class
+    jurisdiction = serializers.CharField()
+    recorded_at = serializers.DateTimeField()
+    scopes = serializers.ListField(child=Word(Scope))
+    participants = ParticipantSerializer(many=True)
+    size = serializers.IntegerField(allow_null=True, help_text="Bytes uploaded.")
+    duration = serializers.FloatField(allow_null=True, help_text="Seconds, once decoded.")
+    channels = serializers.IntegerField(allow_null=True, help_text="Channels of the upload, once decoded.")
+    audio_waiting = serializers.SerializerMethodField(help_text="Sealed audio is there for a job that needs it.")
+    audio_kept = serializers.SerializerMethodField(help_text="Sealed audio is kept under `audio.store`.")
+    upload = serializers.SerializerMethodField(help_text="Set while the recording awaits its audio.")
+    created_at = serializers.DateTimeField()
+    completed_at = serializers.DateTimeField(allow_null=True)
+    deleted_at = serializers.DateTimeField(allow_null=True)
+
+    def get_audio_waiting(self, recording: Recording) -> bool:
+        return bool(recording.waiting_audio)
+
+    def get_audio_kept(self, recording: Recording) -> bool:
+        return bool(recording.kept_audio)
+
+    @extend_schema_field(UploadSerializer(allow_null=True))
+    def get_upload(self, recording: Recording) -> dict[str, str] | None:
+        if recording.state != RecordingState.AWAITING_AUDIO:
+            return None
+        return {"method": "PUT", "url": reverse("recording-audio", args=[recording.code])}
+
+
+class UploadedSerializer(Shape):
+    recording = serializers.CharField()
+    analysis = serializers.CharField(help_text="The job that was queued.")
+
+
+# Analyses
+
+
+class AnalysisForm(StrictSerializer):
+    recording = Code()
+    scopes = Words(Scope, allow_empty=False)
+
+
+class AnalysisParameters(PageParameters):
+    recording = serializers.CharField(required=False, max_length=36)
+    state = Word(AnalysisState, required=False)
+
+
+class AnalysisErrorSerializer(Shape):
+    code = serializers.CharField(source="error_code")
+    message = serializers.CharField(source="error_message", allow_blank=True)
+
+
+class AnalysisSerializer(Shape):
+    code = serializers.CharField()
+    recording = serializers.CharField(source="recording.code")
+    scopes = serializers.ListField(child=Word(Scope))
+    state = Word(AnalysisState)
+    stage = Word(Stage)
+    progress = serializers.FloatField(min_value=0.0, max_value=1.0)
+    attempts = serializers.IntegerField()
+    cancel_requested = serializers.BooleanField()
+    error = serializers.SerializerMethodField()
+    decision = serializers.CharField(allow_blank=True, help_text="The decision that the results rest on.")
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+    @extend_schema_field(AnalysisErrorSerializer(allow_null=True))
+    def get_error(self, analysis: Analysis) -> dict[str, str] | None:
+        return dict(AnalysisErrorSerializer(analysis).data) if analysis.error_code else None
+
+
+# Results
+
+
+class WithheldSerializer(Shape):
+    scope = Word(Scope)
+    reason = serializers.CharField(help_text="`not_permitted`, or `destroyed`.")
+
+
+class HeardSerializer(Shape):
+    subject = serializers.CharField()
+    role = Word(ParticipantRole)
+
+
+class ResultSerializer(Shape):
+    code = serializers.CharField()
+    scope = Word(Scope)
+    rests_on = serializers.ListField(child=Word(Scope), help_text="Every scope that it was derived under.")
+    participants = HeardSerializer(many=True)
+    channels = serializers.ListField(child=serializers.IntegerField())
+    model = serializers.DictField(help_text="Name, version, digest, licence class and parameters of the model.")
+    decision = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    result = serializers.DictField(help_text="What the engine found; its members depend on the scope.")
+
+
+class ResultsSerializer(Shape):
+    analysis = serializers.CharField()
+    recording = serializers.CharField()
+    decision = serializers.CharField(help_text="The decision under which these were opened.")
+    results = ResultSerializer(many=True)
+    withheld = WithheldSerializer(many=True)
+
+
+class SpanSerializer(Shape):
+    type = Word(SpanType)
+    start = serializers.FloatField(help_text="Seconds from the start of the recording.")
+    end = serializers.FloatField()
+    label = serializers.CharField(allow_blank=True)  # type: ignore[assignment]  # DRF's metaclass takes fields out of the class
+    score = serializers.FloatField(allow_null=True, help_text="0.0 to 1.0 where the engine gives one.")
+    subjects = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Everyone who may be heard there; one when the channel is theirs alone.",
+    )
+    channels = serializers.ListField(child=serializers.IntegerField())
+    result = serializers.CharField()
+    details = serializers.DictField()
+
+
+class TimelineSerializer(Shape):
+    analysis = serializers.CharField()
+    recording = serializers.CharField()
+    duration = serializers.FloatField(help_text="Seconds.")
+    decision = serializers.CharField()
+    spans = SpanSerializer(many=True)
+    languages = serializers.ListField(child=serializers.DictField())
+    summaries = serializers.ListField(child=serializers.DictField())
+    models = serializers.ListField(child=serializers.DictField())
+    withheld = WithheldSerializer(many=True)

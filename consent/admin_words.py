@@ -1,0 +1,67 @@
+"""Plain words for what the consent room calls by its terms, for people who read the admin. No rule lives here."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from accounts.admin_display import Tone
+from consent.records import ScopeState
+from consent.vocabulary import GrantState, Scope
+
+SCOPE_WORDS: Final[Mapping[str, str]] = {
+    Scope.AUDIO_STORE: "keep the audio",
+    Scope.TRANSCRIBE: "write down what was said",
+    Scope.TRANSLATE: "translate what was said",
+    Scope.LANGUAGE: "recognize the language",
+    Scope.PROSODY: "measure pitch, pauses and pace",
+    Scope.DIARIZE: "tell the speakers apart",
+    Scope.LIVE: "listen while it happens",
+    Scope.NONVERBAL: "note sounds such as laughter or coughing",
+    Scope.EMOTION: "estimate the emotion expressed",
+    Scope.IDENTIFY: "recognize the person by voice",
+    Scope.ACCENT: "estimate the accent",
+    Scope.AGGREGATE: "count it in statistics",
+    Scope.SHARE: "share it with others",
+    Scope.TRAIN: "train models with it",
+}
+
+ACTION_WORDS: Final[Mapping[str, str]] = {
+    "submit": "submit a recording",
+    "upload": "upload its audio",
+    "enqueue": "queue an analysis",
+    "claim": "start an analysis",
+    "continue": "go on with an analysis",
+    "commit": "keep the results",
+    "read": "read the results",
+}
+
+REASON_WORDS: Final[Mapping[str, str]] = {
+    "erasure": "the person was erased",
+    "withdrawal": "consent was withdrawn",
+}
+
+_TONES: Final[Mapping[str, Tone]] = {
+    GrantState.GIVEN: Tone.GOOD,
+    GrantState.REFUSED: Tone.BAD,
+    GrantState.WITHDRAWN: Tone.BAD,
+}
+
+
+def scope_words(scope: str) -> str:
+    return SCOPE_WORDS.get(scope, scope)
+
+
+def scope_choices(scopes: object = None) -> list[tuple[str, str]]:
+    """Choices of a form, in the order of the vocabulary; all scopes, or those named."""
+    wanted = None if scopes is None else set(scopes)  # type: ignore[call-overload]  # any iterable of words
+    return [(s.value, f"{s.value} – {scope_words(s.value)}") for s in Scope if wanted is None or s.value in wanted]
+
+
+def state_tone(state: str) -> Tone:
+    return _TONES.get(state, Tone.ENDED)
+
+
+def scope_badge(scope: ScopeState) -> tuple[str, Tone]:
+    """A scope with its state: given but no longer in force says so."""
+    if scope.state == GrantState.GIVEN and not scope.in_force:
+        return f"{scope.scope}: no longer in force", Tone.ENDED
+    return f"{scope.scope}: {scope.state}", state_tone(scope.state)

@@ -1,0 +1,413 @@
+"""Notices, purposes, subjects, consents, decisions and retention over HTTP. Each view parses, makes one call, and presents."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api_base import ApiView, operation
+from accounts.api_fields import PageParameters
+from accounts.api_pages import page, page_of
+from accounts.roles import Permission
+from consent import granting, publishing, records, retention, subjects, withdrawal
+from consent import serializers as shapes
+from consent.inventory import Category
+from consent.models import ConsentRecord, Decision, Notice, NoticeSeries, Purpose, RetentionPolicy, Subject
+
+CONSENT_EXAMPLE = OpenApiExample(
+    "Explicit consent to two scopes",
+    request_only=True,
+    value={
+        "subject": "0198f3a2-6f0e-7cc1-9d4a-3b1f0a7e5c11",
+        "purpose": "0198f3a2-6f0e-7cc1-9d4a-3b1f0a7e5c22",
+        "notice": "0198f3a2-6f0e-7cc1-9d4a-3b1f0a7e5c33",
+        "scopes": ["speech.transcribe", "voice.emotion"],
+        "given": True,
+        "explicit": True,
+        "given_at": "2026-11-23T09:30:00Z",
+        "evidence": {
+            "method": "web_form",
+            "origin": "https://shop.example/consent",
+            "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        },
+    },
+)
+
+
+class Notices(ApiView):
+    @operation(
+        "notices_list",
+        summary="List notices, newest first",
+        permission=Permission.VIEW_CONSENT,
+        answer=page_of(shapes.NoticeSerializer),
+        query=PageParameters,
+    )
+    def get(self, request: Request) -> Response:
+        rows = Notice.objects.visible_to(request.user).select_related("series")
+        return Response(page(rows, request, self.query, _notices))
+
+    @operation(
+        "notices_create",
+        summary="Draft a notice",
+        description="A new version of the series, shown to nobody until it is published.",
+        permission=Permission.MANAGE_CONSENT,
+        body=shapes.NoticeForm,
+        answer=shapes.NoticeSerializer,
+        status_code=201,
+    )
+    def post(self, request: Request) -> Response:
+        notice = publishing.draft_notice(self.project, **self.read(shapes.NoticeForm), actor=self.actor)
+        return Response(shapes.NoticeSerializer(notice).data, status=201)
+
+
+class OneNotice(ApiView):
+    @operation(
+        "notices_read", summary="Read a notice", permission=Permission.VIEW_CONSENT, answer=shapes.NoticeSerializer
+    )
+    def get(self, request: Request, code: UUID) -> Response:
+        notice = self.find(Notice.objects.select_related("series"), code)
+        return Response(shapes.NoticeSerializer(notice).data)
+
+
+class NoticePublication(ApiView):
+    @operation(
+        "notices_publish",
+        summary="Publish a notice",
+        description="From here on it never changes. A material version closes the gate for consent given under older ones.",
+        permission=Permission.MANAGE_CONSENT,
+        answer=shapes.NoticeSerializer,
+    )
+    def post(self, request: Request, code: UUID) -> Response:
+        notice = publishing.publish_notice(self.find(Notice.objects.all(), code), actor=self.actor)
+        return Response(shapes.NoticeSerializer(notice).data)
+
+
+class Purposes(ApiView):
+    @operation(
+        "purposes_list",
+        summary="List purposes, newest first",
+        permission=Permission.VIEW_CONSENT,
+        answer=page_of(shapes.PurposeSerializer),
+        query=PageParameters,
+    )
+    def get(self, request: Request) -> Response:
+        rows = Purpose.objects.visible_to(request.user).select_related("series")
+        return Response(page(rows, request, self.query, _purposes))
+
+    @operation(
+        "purposes_create",
+        summary="Create a purpose",
+        permission=Permission.MANAGE_CONSENT,
+        body=shapes.PurposeForm,
+        answer=shapes.PurposeSerializer,
+        status_code=201,
+    )
+    def post(self, request: Request) -> Response:
+        form = self.read(shapes.PurposeForm)
+        series = self.refer(NoticeSeries.objects.all(), form.pop("notice_series"), "notice_series")
+        purpose = publishing.create_purpose(self.project, **form, series=series, actor=self.actor)
+        return Response(shapes.PurposeSerializer(purpose).data, status=201)
+
+
+class OnePurpose(ApiView):
+    @operation(
+        "purposes_read", summary="Read a purpose", permission=Permission.VIEW_CONSENT, answer=shapes.PurposeSerializer
+    )
+    def get(self, request: Request, code: UUID) -> Response:
+        purpose = self.find(Purpose.objects.select_related("series"), code)
+        return Response(shapes.PurposeSerializer(purpose).data)
+
+    @operation(
+        "purposes_update",
+        summary="Open or close a purpose",
+        description="Scopes and contexts never change: people consented to these. Make another purpose instead.",
+        permission=Permission.MANAGE_CONSENT,
+        body=shapes.PurposeChange,
+        answer=shapes.PurposeSerializer,
+    )
+    def patch(self, request: Request, code: UUID) -> Response:
+        purpose = self.find(Purpose.objects.all(), code)
+        changed = publishing.set_purpose_active(purpose, **self.read(shapes.PurposeChange), actor=self.actor)
+        return Response(shapes.PurposeSerializer(changed).data)
+
+
+class Subjects(ApiView):
+    @operation(
+        "subjects_list",
+        summary="List subjects, newest first",
+        permission=Permission.VIEW_CONSENT,
+        answer=page_of(shapes.SubjectSerializer),
+        query=PageParameters,
+    )
+    def get(self, request: Request) -> Response:
+        rows = Subject.objects.visible_to(request.user)
+        return Response(page(rows, request, self.query, _subjects))
+
+    @operation(
+        "subjects_create",
+        summary="Register a subject",
+        permission=Permission.MANAGE_CONSENT,
+        body=shapes.SubjectForm,
+        answer=shapes.SubjectDetailSerializer,
+        status_code=201,
+    )
+    def post(self, request: Request) -> Response:
+        subject = subjects.register(self.project, **self.read(shapes.SubjectForm), actor=self.actor)
+        return Response(_subject(subject), status=201)
+
+
+class SubjectLookup(ApiView):
+    @operation(
+        "subjects_lookup",
+        summary="Find a subject by its external reference",
+        description="Changes nothing. The reference comes in the body, because a URL ends up in the logs of whatever it passes.",
+        permission=Permission.VIEW_CONSENT,
+        body=shapes.SubjectLookupForm,
+        answer=shapes.SubjectDetailSerializer,
+    )
+    def post(self, request: Request) -> Response:
+        found = subjects.find_by_reference(self.project, **self.read(shapes.SubjectLookupForm))
+        if found is None:
+            raise NotFound("no such thing here")
+        return Response(_subject(found))
+
+
+class OneSubject(ApiView):
+    @operation(
+        "subjects_read",
+        summary="Read a subject",
+        permission=Permission.VIEW_CONSENT,
+        answer=shapes.SubjectDetailSerializer,
+    )
+    def get(self, request: Request, code: UUID) -> Response:
+        return Response(_subject(self.find(Subject.objects.all(), code)))
+
+    @operation(
+        "subjects_erase",
+        summary="Erase a person",
+        description="At this commit everything about the person is unreadable; the order says when it is destroyed.",
+        permission=Permission.ERASE_SUBJECT,
+        answer=shapes.DestructionSerializer,
+        status_code=202,
+    )
+    def delete(self, request: Request, code: UUID) -> Response:
+        order = withdrawal.erase(self.find(Subject.objects.all(), code), actor=self.actor)
+        return Response(shapes.DestructionSerializer(order).data, status=202)
+
+
+class SubjectWithdrawal(ApiView):
+    @operation(
+        "subjects_withdraw",
+        summary="Withdraw a person's consent",
+        description="Everything the person ever granted, or one purpose, or some scopes. Effective at once.",
+        permission=Permission.MANAGE_CONSENT,
+        body=shapes.SubjectWithdrawalForm,
+        answer=shapes.WithdrawalSerializer,
+    )
+    def post(self, request: Request, code: UUID) -> Response:
+        subject = self.find(Subject.objects.all(), code)
+        form = self.read(shapes.SubjectWithdrawalForm)
+        purpose = self.refer(Purpose.objects.all(), form["purpose"], "purpose") if "purpose" in form else None
+        done = withdrawal.withdraw(subject, purpose=purpose, scopes=form.get("scopes"), actor=self.actor)
+        return Response(_withdrawal(done))
+
+
+class Consents(ApiView):
+    @operation(
+        "consents_list",
+        summary="List consent records, newest first",
+        permission=Permission.VIEW_CONSENT,
+        answer=page_of(shapes.ConsentSerializer),
+        query=shapes.ConsentParameters,
+    )
+    def get(self, request: Request) -> Response:
+        rows: QuerySet[ConsentRecord] = ConsentRecord.objects.visible_to(request.user)
+        if (subject := self.query.get("subject")) is not None:
+            rows = rows.filter(subject__code=subject)
+        if (purpose := self.query.get("purpose")) is not None:
+            rows = rows.filter(purpose__code=purpose)
+        if (state := self.query.get("state")) is not None:
+            rows = records.with_state(rows, state)
+        return Response(page(records.readable(rows), request, self.query, _consents))
+
+    @operation(
+        "consents_create",
+        summary="Record what a person answered",
+        permission=Permission.MANAGE_CONSENT,
+        body=shapes.ConsentForm,
+        answer=shapes.ConsentDetailSerializer,
+        status_code=201,
+        examples=[CONSENT_EXAMPLE],
+    )
+    def post(self, request: Request) -> Response:
+        form = self.read(shapes.ConsentForm)
+        record = granting.record_consent(
+            self.project,
+            self.refer(Subject.objects.all(), form["subject"], "subject"),
+            self.refer(Purpose.objects.all(), form["purpose"], "purpose"),
+            self.refer(Notice.objects.select_related("series"), form["notice"], "notice"),
+            granting.Answer(
+                scopes=tuple(form["scopes"]),
+                given=form["given"],
+                explicit=form["explicit"],
+                given_at=form["given_at"],
+                evidence_method=form["evidence"]["method"],
+                evidence_sha256=form["evidence"]["sha256"],
+                evidence_origin=form["evidence"]["origin"],
+                expires_at=form["expires_at"],
+                covers_recorded_from=form["covers_recorded_from"],
+            ),
+            actor=self.actor,
+        )
+        return Response(_consent(record), status=201)
+
+
+class OneConsent(ApiView):
+    @operation(
+        "consents_read",
+        summary="Read a consent record, with the state of each scope and its history",
+        permission=Permission.VIEW_CONSENT,
+        answer=shapes.ConsentDetailSerializer,
+    )
+    def get(self, request: Request, code: UUID) -> Response:
+        return Response(_consent(self.find(ConsentRecord.objects.all(), code)))
+
+
+class ConsentWithdrawal(ApiView):
+    @operation(
+        "consents_withdraw",
+        summary="Withdraw a consent",
+        description="One call, effective at once; what was derived under it is ordered destroyed in the same transaction.",
+        permission=Permission.MANAGE_CONSENT,
+        body=shapes.WithdrawalForm,
+        answer=shapes.WithdrawalSerializer,
+    )
+    def post(self, request: Request, code: UUID) -> Response:
+        record = self.find(ConsentRecord.objects.select_related("subject__project__organization"), code)
+        form = self.read(shapes.WithdrawalForm)
+        done = withdrawal.withdraw(record.subject, record=record, scopes=form.get("scopes"), actor=self.actor)
+        return Response(_withdrawal(done))
+
+
+class Decisions(ApiView):
+    @operation(
+        "decisions_list",
+        summary="List the gate's decisions, newest first",
+        permission=Permission.VIEW_DECISION,
+        answer=page_of(shapes.DecisionSerializer),
+        query=shapes.DecisionParameters,
+    )
+    def get(self, request: Request) -> Response:
+        rows = Decision.objects.visible_to(request.user)
+        if (action := self.query.get("action")) is not None:
+            rows = rows.filter(action=action.value)
+        if (allowed := self.query.get("allowed")) is not None:
+            rows = rows.filter(allowed=allowed)
+        if (subject := self.query.get("subject")) is not None:
+            rows = rows.filter(subjects__contains=[subject])
+        if (about := self.query.get("object")) is not None:
+            rows = rows.filter(object_code=about)
+        return Response(page(rows, request, self.query, _decisions))
+
+
+class OneDecision(ApiView):
+    @operation(
+        "decisions_read",
+        summary="Read a decision",
+        permission=Permission.VIEW_DECISION,
+        answer=shapes.DecisionSerializer,
+    )
+    def get(self, request: Request, code: UUID) -> Response:
+        return Response(shapes.DecisionSerializer(self.find(Decision.objects.all(), code)).data)
+
+
+class RetentionPolicies(ApiView):
+    @operation(
+        "retention_list",
+        summary="How long each category of data is kept",
+        permission=Permission.MANAGE_RETENTION,
+        answer=shapes.RetentionListSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        return Response({"results": [self._present(category) for category in Category]})
+
+    def _present(self, category: Category) -> dict[str, Any]:
+        own = RetentionPolicy.objects.filter(project=self.project, category=category.value).exists()
+        days = retention.days_for(self.project, category)
+        return dict(shapes.RetentionSerializer({"category": category, "days": days, "own": own}).data)
+
+
+class OneRetentionPolicy(RetentionPolicies):
+    @operation(
+        "retention_read",
+        summary="How long one category of data is kept",
+        permission=Permission.MANAGE_RETENTION,
+        answer=shapes.RetentionSerializer,
+    )
+    def get(self, request: Request, category: str) -> Response:  # type: ignore[override]  # the route has a category
+        return Response(self._present(_category(category)))
+
+    @operation(
+        "retention_set",
+        summary="Set how long a category is kept",
+        permission=Permission.MANAGE_RETENTION,
+        body=shapes.RetentionForm,
+        answer=shapes.RetentionSerializer,
+    )
+    def put(self, request: Request, category: str) -> Response:
+        known = _category(category)
+        retention.set_policy(self.project, known, **self.read(shapes.RetentionForm), actor=self.actor)
+        return Response(self._present(known))
+
+
+def _category(name: str) -> Category:
+    try:
+        return Category(name)
+    except ValueError:
+        raise NotFound("no such category of data") from None
+
+
+def _notices(rows: list[Notice]) -> Iterable[Any]:
+    return shapes.NoticeSerializer(rows, many=True).data
+
+
+def _purposes(rows: list[Purpose]) -> Iterable[Any]:
+    return shapes.PurposeSerializer(rows, many=True).data
+
+
+def _subjects(rows: list[Subject]) -> Iterable[Any]:
+    return shapes.SubjectSerializer(rows, many=True).data
+
+
+def _decisions(rows: list[Decision]) -> Iterable[Any]:
+    return shapes.DecisionSerializer(rows, many=True).data
+
+
+def _consents(rows: list[ConsentRecord]) -> Iterable[Any]:
+    return shapes.ConsentSerializer(records.describe(rows), many=True).data
+
+
+def _consent(record: ConsentRecord) -> Any:
+    whole = records.readable(ConsentRecord.objects.filter(pk=record.pk))
+    return shapes.ConsentDetailSerializer(records.describe(list(whole))[0]).data
+
+
+def _subject(subject: Subject) -> Any:
+    order = records.erasure_of(subject)
+    return {
+        **shapes.SubjectSerializer(subject).data,
+        "erasure": None if order is None else shapes.DestructionSerializer(order).data,
+    }
+
+
+def _withdrawal(done: withdrawal.Withdrawal) -> dict[str, Any]:
+    return {
+        "subject": done.subject,
+        "closed": [{"purpose": purpose, "scope": scope} for purpose, scope in done.closed],
+        "orders": list(done.orders),
+    }

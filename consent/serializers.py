@@ -1,0 +1,309 @@
+"""The JSON of notices, purposes, subjects, consents, decisions and retention: one strict form per verb, one shape per answer."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.api_fields import (
+    Code,
+    Moment,
+    PageParameters,
+    Sha256,
+    StrictSerializer,
+    Text,
+    TrueOrFalse,
+    WholeNumber,
+    Word,
+    Words,
+)
+from consent.granting import MAX_ORIGIN
+from consent.inventory import Category
+from consent.retention import MAX_DAYS
+from consent.subjects import MAX_REFERENCE
+from consent.vocabulary import Action, Context, EvidenceMethod, GrantState, LawfulBasis, ParticipantRole, Scope
+
+Shape = serializers.Serializer[Any]
+
+
+class Moments(serializers.DateTimeField):
+    """A UTC time in an answer."""
+
+
+# Notices
+
+
+class NoticeForm(StrictSerializer):
+    series = Text(max_length=120, help_text="Name of the notice; a known name adds the next version of it.")
+    language = serializers.RegexField(
+        r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35, help_text="BCP 47 language tag."
+    )
+    title = Text(max_length=200)
+    text = Text(max_length=100_000, trim_whitespace=False, help_text="Exactly what the person is shown.")
+    material = TrueOrFalse(help_text="A material version ends the validity of consent given under older ones.")
+
+
+class NoticeSeriesSerializer(Shape):
+    code = serializers.CharField()
+    name = serializers.CharField()
+
+
+class NoticeSerializer(Shape):
+    code = serializers.CharField()
+    series = NoticeSeriesSerializer()
+    version = serializers.IntegerField()
+    language = serializers.CharField()
+    title = serializers.CharField()
+    text = serializers.CharField()
+    material = serializers.BooleanField()
+    sha256 = serializers.CharField(help_text="Over series, version, language, title and text as RFC 8785 JSON.")
+    created_at = Moments()
+    published_at = Moments(allow_null=True)
+
+
+# Purposes
+
+
+class PurposeForm(StrictSerializer):
+    name = Text(max_length=120)
+    notice_series = Code(help_text="Code of the notice series that people are shown for this purpose.")
+    lawful_basis = Word(LawfulBasis)
+    scopes = Words(Scope, allow_empty=False)
+    contexts = Words(Context, allow_empty=False)
+    description = Text(required=False, allow_blank=True, default="", max_length=2000)
+    recipients = serializers.ListField(child=Text(max_length=200), required=False, default=list, max_length=50)
+
+
+class PurposeChange(StrictSerializer):
+    active = TrueOrFalse(help_text="False closes the gate for everything that rests on this purpose, at once.")
+
+
+class PurposeSerializer(Shape):
+    code = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    notice_series = NoticeSeriesSerializer(source="series")
+    lawful_basis = Word(LawfulBasis)
+    scopes = serializers.ListField(child=Word(Scope))
+    contexts = serializers.ListField(child=Word(Context))
+    recipients = serializers.ListField(child=serializers.CharField())
+    active = serializers.BooleanField()
+    created_at = Moments()
+
+
+# Subjects
+
+
+class SubjectForm(StrictSerializer):
+    external_reference = Text(
+        required=False,
+        allow_blank=False,
+        max_length=MAX_REFERENCE,
+        help_text="How you know this person. Sealed at once; never shown again through the API.",
+    )
+
+
+class SubjectLookupForm(StrictSerializer):
+    external_reference = Text(
+        allow_blank=False, max_length=MAX_REFERENCE, help_text="Exact match, through a blind index."
+    )
+
+
+class DestructionSerializer(Shape):
+    code = serializers.CharField()
+    subject = serializers.CharField()
+    reason = serializers.CharField()
+    ordered_at = Moments()
+    done_at = Moments(allow_null=True)
+
+
+class SubjectSerializer(Shape):
+    code = serializers.CharField()
+    created_at = Moments()
+    erased_at = Moments(allow_null=True)
+
+
+class SubjectDetailSerializer(SubjectSerializer):
+    erasure = DestructionSerializer(allow_null=True, help_text="The order to destroy, once the person was erased.")
+
+
+class SubjectWithdrawalForm(StrictSerializer):
+    purpose = Code(required=False, help_text="Limits the withdrawal to one purpose.")
+    scopes = Words(Scope, required=False, allow_empty=False)
+
+
+# Consents
+
+
+class EvidenceForm(StrictSerializer):
+    method = Word(EvidenceMethod)
+    sha256 = Sha256(help_text="Of exactly what was shown; must be the notice's own.")
+    origin = Text(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=MAX_ORIGIN,
+        help_text="Where the answer came from. Sealed; never shown again through the API.",
+    )
+
+
+class ConsentForm(StrictSerializer):
+    subject = Code()
+    purpose = Code()
+    notice = Code(help_text="The version that was shown.")
+    scopes = Words(Scope, allow_empty=False, help_text="Each scope by name; there is no `all`.")
+    given = TrueOrFalse(help_text="False records a refusal.")
+    explicit = TrueOrFalse(help_text="GDPR art. 9: special-category scopes open for explicit consent only.")
+    given_at = Moment(help_text="When the person answered.")
+    evidence = EvidenceForm()
+    expires_at = Moment(required=False, allow_null=True, default=None)
+    covers_recorded_from = Moment(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Set when the person also named earlier recordings: those from this time on.",
+    )
+
+
+class ConsentParameters(PageParameters):
+    subject = serializers.CharField(required=False, max_length=36)
+    purpose = serializers.CharField(required=False, max_length=36)
+    state = Word(GrantState, required=False, help_text="At least one scope is in this state now.")
+
+
+class WithdrawalForm(StrictSerializer):
+    scopes = Words(Scope, required=False, allow_empty=False, help_text="Everything when left out.")
+
+
+class ClosedSerializer(Shape):
+    purpose = serializers.CharField()
+    scope = Word(Scope)
+
+
+class WithdrawalSerializer(Shape):
+    subject = serializers.CharField()
+    closed = ClosedSerializer(many=True)
+    orders = serializers.ListField(child=serializers.CharField(), help_text="Orders that destroy what was derived.")
+
+
+class ScopeStateSerializer(Shape):
+    scope = Word(Scope)
+    state = Word(GrantState)
+    since = Moments()
+    in_force = serializers.BooleanField(help_text="Law and context aside, the gate would rest on it now.")
+
+
+class RevisionSerializer(Shape):
+    code = serializers.CharField()
+    scope = Word(Scope)
+    revision = serializers.IntegerField()
+    state = Word(GrantState)
+    at = Moments()
+    reason = serializers.CharField(allow_blank=True)
+
+
+class ShownNoticeSerializer(Shape):
+    code = serializers.CharField()
+    version = serializers.IntegerField()
+    language = serializers.CharField()
+    sha256 = serializers.CharField()
+
+
+class EvidenceSerializer(Shape):
+    method = Word(EvidenceMethod, source="evidence_method")
+    sha256 = serializers.CharField(source="evidence_sha256")
+
+
+class ConsentSerializer(Shape):
+    code = serializers.CharField(source="record.code")
+    subject = serializers.CharField(source="record.subject.code")
+    purpose = serializers.CharField(source="record.purpose.code")
+    notice = ShownNoticeSerializer(source="record.notice")
+    explicit = serializers.BooleanField(source="record.explicit")
+    given_at = Moments(source="record.given_at")
+    registered_at = Moments(source="record.registered_at", help_text="The gate opens from here on.")
+    expires_at = Moments(source="record.expires_at", allow_null=True)
+    covers_recorded_from = Moments(source="record.covers_recorded_from", allow_null=True)
+    evidence = EvidenceSerializer(source="record")
+    scopes = ScopeStateSerializer(many=True)
+
+
+class ConsentDetailSerializer(ConsentSerializer):
+    history = RevisionSerializer(many=True)
+
+
+# Decisions
+
+
+class DecisionParameters(PageParameters):
+    action = Word(Action, required=False)
+    allowed = serializers.BooleanField(required=False, allow_null=True, default=None)
+    subject = serializers.CharField(required=False, max_length=36)
+    object = serializers.CharField(required=False, max_length=36, help_text="Code of a recording or an analysis.")
+
+
+class JudgedParticipantSerializer(Shape):
+    subject = serializers.CharField()
+    role = Word(ParticipantRole)
+    channel = serializers.IntegerField(allow_null=True)
+
+
+class DecisionRequestSerializer(Shape):
+    purpose = serializers.CharField()
+    context = Word(Context)  # type: ignore[assignment]  # DRF's metaclass takes fields out of the class
+    jurisdiction = serializers.CharField()
+    recorded_at = serializers.CharField()
+    participants = JudgedParticipantSerializer(many=True)
+    scopes = serializers.ListField(child=Word(Scope))
+
+
+class GrantedSerializer(Shape):
+    subject = serializers.CharField()
+    scope = Word(Scope)
+    grant = serializers.CharField(help_text="The revision that it rests on.")
+
+
+class DenialSerializer(Shape):
+    subject = serializers.CharField(allow_blank=True)
+    scope = serializers.CharField(allow_blank=True)
+    reason = serializers.CharField()
+    message = serializers.CharField()
+    remedy = serializers.CharField()
+    rule = serializers.CharField(allow_blank=True)
+    citation = serializers.CharField(allow_blank=True)
+
+
+class DeciderSerializer(Shape):
+    kind = serializers.CharField(source="actor_kind")
+    code = serializers.CharField(source="actor_code")
+
+
+class DecisionSerializer(Shape):
+    code = serializers.CharField()
+    action = Word(Action)
+    allowed = serializers.BooleanField()
+    object = serializers.CharField(source="object_code", allow_blank=True)
+    subjects = serializers.ListField(child=serializers.CharField())
+    request = DecisionRequestSerializer()
+    granted = GrantedSerializer(many=True)
+    denials = DenialSerializer(many=True)
+    policy_epoch = serializers.IntegerField()
+    rule_set = serializers.CharField()
+    actor = DeciderSerializer(source="*")
+    at = Moments()
+
+
+# Retention
+
+
+class RetentionForm(StrictSerializer):
+    days = WholeNumber(min_value=0, max_value=MAX_DAYS)
+
+
+class RetentionSerializer(Shape):
+    category = Word(Category)
+    days = serializers.IntegerField(allow_null=True, help_text="Null where only erasure ends it.")
+    own = serializers.BooleanField(help_text="False: the default, because the project has set none.")
+
+
+class RetentionListSerializer(Shape):
+    results = RetentionSerializer(many=True)

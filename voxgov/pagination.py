@@ -1,0 +1,7 @@
+"""Cursor pagination."""
+
+from rest_framework.pagination import CursorPagination
+
+
+class NewestFirst(CursorPagination):
+    ordering = "-id"

@@ -1,0 +1,52 @@
+"""Routes. Everything under `/v1/` is the API; what is not here is a problem, too."""
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+from analysis import api as analysis
+from consent import api as consent
+from voxgov import audit_api, docs_pages, health
+
+v1: list[URLPattern | URLResolver] = [
+    path("notices", consent.Notices.as_view()),
+    path("notices/<uuid:code>", consent.OneNotice.as_view()),
+    path("notices/<uuid:code>/publish", consent.NoticePublication.as_view()),
+    path("purposes", consent.Purposes.as_view()),
+    path("purposes/<uuid:code>", consent.OnePurpose.as_view()),
+    path("subjects", consent.Subjects.as_view()),
+    path("subjects/lookup", consent.SubjectLookup.as_view()),
+    path("subjects/<uuid:code>", consent.OneSubject.as_view()),
+    path("subjects/<uuid:code>/withdraw", consent.SubjectWithdrawal.as_view()),
+    path("consents", consent.Consents.as_view()),
+    path("consents/<uuid:code>", consent.OneConsent.as_view()),
+    path("consents/<uuid:code>/withdraw", consent.ConsentWithdrawal.as_view()),
+    path("decisions", consent.Decisions.as_view()),
+    path("decisions/<uuid:code>", consent.OneDecision.as_view()),
+    path("retention-policies", consent.RetentionPolicies.as_view()),
+    path("retention-policies/<str:category>", consent.OneRetentionPolicy.as_view()),
+    path("recordings", analysis.Recordings.as_view()),
+    path("recordings/<uuid:code>", analysis.OneRecording.as_view()),
+    path("recordings/<uuid:code>/audio", analysis.RecordingAudio.as_view(), name="recording-audio"),
+    path("recordings/<uuid:code>/timeline", analysis.RecordingTimeline.as_view()),
+    path("analyses", analysis.Analyses.as_view()),
+    path("analyses/<uuid:code>", analysis.OneAnalysis.as_view()),
+    path("analyses/<uuid:code>/cancel", analysis.AnalysisCancellation.as_view()),
+    path("analyses/<uuid:code>/results", analysis.AnalysisResults.as_view()),
+    path("analyses/<uuid:code>/timeline", analysis.AnalysisTimeline.as_view()),
+    path("audit/events", audit_api.Events.as_view()),
+    path("audit/events/<uuid:code>", audit_api.OneEvent.as_view()),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("v1/", include(v1)),
+    path("v1/schema/", docs_pages.Schema.as_view(), name="schema"),
+    path("v1/docs/", docs_pages.Docs.as_view(url_name="schema"), name="docs"),
+    path("problems/<slug:code>", docs_pages.problem_page),
+    path("health/live", health.Live.as_view()),
+    path("health/ready", health.Ready.as_view()),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "voxgov.problems.bad_request"
+handler404 = "voxgov.problems.not_found"
+handler500 = "voxgov.problems.server_error"
