@@ -363,7 +363,7 @@ class ConsentRecordAdmin(ConsentAdmin):
 
     @admin.display(description="Holds until", ordering="expires_at")
     def until(self, row: ConsentRecord) -> str:
-        return "withdrawn" if row.expires_at is None else moment(row.expires_at)
+        return "no end set" if row.expires_at is None else moment(row.expires_at)
 
     @admin.display(description="Covers recordings from")
     def covers_from(self, row: ConsentRecord) -> str:

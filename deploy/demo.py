@@ -19,7 +19,7 @@ from typing import Any
 from demo_client import Answer, Client
 
 ROOT = Path(__file__).resolve().parent.parent
-SPEECH = ROOT / "tests" / "data" / "librivox" / "sense_and_sensibility_01_austen_64kb-0870.wav"
+SPEECH = ROOT / "tests" / "data" / "reading" / "sense_and_sensibility_0870-0890.wav"
 LAUGH = ROOT / "tests" / "data" / "human" / "laugh-male1.wav"
 SCOPES = ["speech.transcribe", "speech.language", "speech.prosody", "voice.nonverbal", "voice.emotion"]
 PATIENCE = 300.0

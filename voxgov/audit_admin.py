@@ -1,6 +1,6 @@
 """The admin page of the audit trail: read-only, for whoever may read the log of their organization. Looking is itself recorded.
 
-Entries are shown as they are hashed: objects of a person stay blinded. Searching by a person's object needs that the viewer sees
+Entries are shown with every word that is hashed: objects of a person stay blinded. Searching by a person's object needs that the viewer sees
 the object itself.
 """
 
@@ -198,7 +198,7 @@ class EventAdmin(GovernedAdmin):
         ]
         return part("about", items=items)
 
-    @admin.display(description="As it is hashed")
+    @admin.display(description="Readable form (its canonical JSON is what is hashed)")
     def entry_shown(self, row: Event) -> SafeString:
         return part("entry", text=json.dumps(_entry(row), indent=2, ensure_ascii=False))
 

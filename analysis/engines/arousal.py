@@ -27,7 +27,7 @@ _ENOUGH_OTHER_SECONDS = 10.0
 MOST_CONFIDENCE = 0.6
 """Nothing learnt and nothing validated deserves more."""
 
-HIGH, LOW = 0.65, 0.35
+HIGH, LOW = 0.7, 0.3
 """From here up (down) the arousal that is expressed is called high (low)."""
 
 _LEVEL_UNIT = 6.0
@@ -36,8 +36,8 @@ _PITCH_UNIT = 3.0
 """Semitones from the recording's middle: what is plainly heard as higher ('t Hart 1981)."""
 _BRIGHTNESS_UNIT = 4.0
 """dB of the alpha ratio from the recording's middle."""
-_RATE_UNIT, _ORDINARY_RATE = 1.0, 4.0
-"""Syllable nuclei per second, and what ordinary speech has as `levels` counts them."""
+_RATE_UNIT, _ORDINARY_RATE = 2.0, 4.0
+"""Syllable nuclei per second (a window of five seconds counts them to about 0.8), and what ordinary speech has."""
 _LIVELY_UNIT, _ORDINARY_LIVELINESS = 1.5, 2.7
 """Semitones of standard deviation, and what ordinary speech has (Traunmüller and Eriksson 1995: 2 to 4)."""
 _OWN_WEIGHT = 0.6

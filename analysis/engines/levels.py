@@ -25,6 +25,8 @@ _FINE_SAMPLES = 80
 
 SHORTEST_PAUSE = 0.2
 """Seconds. Shorter silences are the closures of stops (Goldman-Eisler 1968 used 0.25, many since then 0.2)."""
+_EDGES = 0.011
+"""Seconds that the levels around both edges of a silence may take from it."""
 _SHORTEST_SOUND = 0.04
 """Seconds. Anything shorter that rises out of a pause is a click and no speech."""
 _MARGIN = 0.12
@@ -45,7 +47,7 @@ _DIP = 2.0
 def rms_dbfs(samples: Samples) -> float:
     """Root mean square level, `QUIETEST` at least; also for no samples."""
     power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
-    return max(QUIETEST, 10 * np.log10(power)) if power > 0 else QUIETEST
+    return max(QUIETEST, 10 * float(np.log10(power))) if power > 0 else QUIETEST
 
 
 def within(clip: Clip, speech: Sequence[Stretch]) -> tuple[Stretch, ...]:
@@ -84,7 +86,7 @@ def pauses(clip: Clip, speech: Sequence[Stretch]) -> tuple[Stretch, ...]:
     return tuple(
         Stretch(round(end * step, 3), round(start * step, 3))
         for (_, end), (start, _) in pairwise(sounds)
-        if (start - end) * step >= SHORTEST_PAUSE - step / 2
+        if (start - end) * step >= SHORTEST_PAUSE - _EDGES
     )
 
 
@@ -143,4 +145,4 @@ def _decibels(power: NDArray[np.float64]) -> Levels:
 def _runs(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     """First index and the one after the last of each run of true values."""
     changes = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    yield from changes.reshape(-1, 2).tolist()
+    yield from zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True)

@@ -24,7 +24,9 @@ FASTEST_SPEECH = 45
 """Characters per second; English is read at fifteen. What is faster was not spoken."""
 
 _ROUNDS = 3
-"""A phrase said so often at the end of a text without end is a loop."""
+"""A phrase said so often without pause, in a text without end, is a loop."""
+_SHORTEST_LOOP = 6
+"""Tokens that are the same again before a loop is called one: people say "very very very"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,13 @@ class Hypothesis:
 
 
 def before_loop(tokens: Sequence[int]) -> tuple[int, ...]:
-    """`tokens` with a phrase that goes round at the end, `_ROUNDS` times or more, said once; as they are without one."""
+    """`tokens` up to where a phrase that goes round `_ROUNDS` times was first said; all of them where none does."""
+    end = len(tokens)
     for period in range(1, len(tokens) // _ROUNDS + 1):
-        again = 0
-        while again < len(tokens) - period and tokens[-1 - again] == tokens[-1 - again - period]:
-            again += 1
-        if again >= (_ROUNDS - 1) * period:
-            return tuple(tokens[: len(tokens) - again])
-    return tuple(tokens)
+        same = 0
+        for index in range(len(tokens) - period):
+            same = same + 1 if tokens[index] == tokens[index + period] else 0
+            if same >= max((_ROUNDS - 1) * period, _SHORTEST_LOOP):
+                end = min(end, index + 1 - same + period)
+                break
+    return tuple(tokens[:end])

@@ -91,7 +91,8 @@ class Yamnet:
         Frame i covers samples 160 i to 160 i + 400; samples for one frame at least are needed.
         """
         frames = torch.from_numpy(samples).unfold(0, WINDOW_SAMPLES, FRAME_SAMPLES)
-        return torch.fft.rfft(frames * self._window, n=_FFT).abs() @ self._mel
+        magnitudes: Tensor = torch.fft.rfft(frames * self._window, n=_FFT).abs() @ self._mel
+        return magnitudes
 
     @torch.inference_mode()
     def scores(self, patches: Tensor) -> NDArray[np.float32]:
