@@ -37,7 +37,6 @@ class Demo:
         self.auditor = Client(base, credentials["auditor_token"])
         self.var = var
         self.number = 0
-        self.recorded_at = datetime.now(UTC).isoformat()
 
     def run(self) -> None:
         self.began = datetime.now(UTC)
@@ -107,7 +106,6 @@ class Demo:
         self.step("The customer consents, explicitly, to each scope by name")
         record = self.grant(self.customer, [*SCOPES, "audio.store"])
         self.consent_code = record["code"]
-        self.recorded_at = datetime.now(UTC).isoformat()
         self.say(f"consent {record['code']}")
 
     def analyse(self, file: Path, what: str) -> dict[str, Any]:
@@ -241,7 +239,7 @@ class Demo:
                 "purpose": self.purpose["code"],
                 "context": "support",
                 "jurisdiction": "DE",
-                "recorded_at": self.recorded_at,
+                "recorded_at": datetime.now(UTC).isoformat(),
                 "participants": [{"subject": subject, "role": role}],
                 "scopes": scopes,
             },
@@ -325,10 +323,10 @@ def describe(span: dict[str, Any]) -> str:
             arousal = "unknown" if details["arousal"] is None else f"{details['arousal']:.2f}"
             return f"expressed: {span['label']} (arousal {arousal}, not validated)"
         case "prosody":
-            shown = {
-                key: value for key, value in details.items() if isinstance(value, int | float) and value is not None
-            }
-            return ", ".join(f"{key} {value:.4g}" for key, value in list(shown.items())[:6])
+            moved, median = details["final_semitones"], details["f0_median_hz"]
+            ending = span["label"] if moved is None else f"{span['label']} {moved:+.1f} semitones"
+            pitch = "pitch unknown" if median is None else f"pitch {median:.0f} Hz"
+            return f"{pitch}, level {details['level_dbfs']:.1f} dBFS, {details['syllables']} syllables, ends: {ending}"
         case "sound":
             return f"{span['label']} (score {span['score']:.2f})"
         case "pause":
