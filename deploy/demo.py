@@ -40,6 +40,7 @@ class Demo:
 
     def run(self) -> None:
         self.began = datetime.now(UTC)
+        self.blobs_before = self.blobs()
         self.publish_notice_and_purpose()
         self.register_people()
         self.refused_without_consent()
@@ -158,7 +159,7 @@ class Demo:
             content = path.read_bytes()
             for needle in needles:
                 self.require(needle not in content, f"plaintext found in {path.relative_to(self.var)}")
-        blobs = [path for path in (self.var / "blobs").rglob("*") if path.is_file()]
+        blobs = sorted(self.blobs() - self.blobs_before)
         self.require(bool(blobs), "the kept audio should lie among the blobs")
         self.kept = blobs
         size = sum(path.stat().st_size for path in files)
@@ -286,6 +287,9 @@ class Demo:
                 return events
             path = page["next"].split("/v1/", 1)[1]
             page = self.expect(200, self.auditor.get(f"/v1/{path}"))
+
+    def blobs(self) -> set[Path]:
+        return {path for path in (self.var / "blobs").rglob("*") if path.is_file()}
 
     @staticmethod
     def holds_data(path: Path) -> bool:
