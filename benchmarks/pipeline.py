@@ -10,7 +10,7 @@ import sys
 import time
 import wave
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -128,8 +128,9 @@ class _Stage:
             if ended is not None:
                 raise RuntimeError(f"a job ended {ended.state}: {ended.error_code} {ended.error_message}")
             time.sleep(0.05)
-        last = jobs.aggregate(last=Max("finished_at"))["last"]
-        return float((last - began).total_seconds())
+        last: datetime = jobs.aggregate(last=Max("finished_at"))["last"]
+        seconds: float = (last - began).total_seconds()
+        return seconds
 
     def _upload(self, path: Path) -> Recording:
         recording = submission.create_recording(

@@ -78,4 +78,4 @@ class StaffHolder:
         gone += Session.objects.filter(pk__in=ended).delete()[0]
         expired = list(AuthToken.objects.filter(expiry__lt=timezone.now()).values_list("pk", flat=True)[:limit])
         gone += AuthToken.objects.filter(pk__in=expired).delete()[0]
-        return gone
+        return int(gone)

@@ -7,6 +7,7 @@ import mmap
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import valkey
 
@@ -31,7 +32,7 @@ class Scanner:
         ]
 
     def _broker(self) -> list[tuple[str, bytes]]:
-        client = valkey.Valkey.from_url(os.environ["VALKEY_URL"])
+        client: Any = valkey.Valkey.from_url(os.environ["VALKEY_URL"])
         try:
             return [(key.decode(errors="replace"), client.dump(key) or b"") for key in client.scan_iter()]
         finally:

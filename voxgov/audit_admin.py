@@ -1,7 +1,7 @@
 """The admin page of the audit trail: read-only, for whoever may read the log of their organization. Looking is itself recorded.
 
-Entries are shown with every word that is hashed: objects of a person stay blinded. Searching by a person's object needs that the viewer sees
-the object itself.
+Entries are shown with every word that is hashed: objects of a person stay blinded. Searching by a person's object needs that
+the viewer sees the object itself.
 """
 
 import json

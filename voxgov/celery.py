@@ -15,5 +15,6 @@ app.conf.beat_schedule = {
     "carry out orders to destroy": {"task": "consent.destruction", "schedule": 5.0, "options": {"expires": 5}},
     "shred what was ordered shredded": {"task": "vault.shred", "schedule": 5.0, "options": {"expires": 5}},
     "destroy what is past its term": {"task": "consent.retention", "schedule": 600.0, "options": {"expires": 600}},
+    "destroy keys that nothing names": {"task": "vault.stray_keys", "schedule": 86400.0, "options": {"expires": 3600}},
     "give up abandoned uploads": {"task": "analysis.tidy", "schedule": 60.0, "options": {"expires": 60}},
 }

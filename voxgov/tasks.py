@@ -39,3 +39,8 @@ def sweep_retention() -> None:
 @shared_task(name="vault.shred")
 def shred_keys() -> None:
     shredding.carry_out_orders()
+
+
+@shared_task(name="vault.stray_keys")
+def destroy_stray_keys() -> None:
+    shredding.destroy_stray_keys()

@@ -75,6 +75,8 @@ _REACH = 0.3
 """Seconds that an event may grow beyond what the patches say, while the sound goes on."""
 _FALL = 20.0
 """dB below its loudest frame at which a sound has begun or ended."""
+_ABOVE_ROOM = 6.0
+"""dB above the quietest tenth of the clip that a sound has at least."""
 _BRIDGE = 0.25
 """Seconds of quiet that do not end a sound."""
 
@@ -240,11 +242,13 @@ def _levels(samples: Samples) -> NDArray[np.float64]:
 def _events(rule: Rule, scores: NDArray[np.float32], levels: NDArray[np.float64]) -> Iterator[SoundEvent]:
     """Events of one sound, in the time of the padded clip, in order."""
     found: list[SoundEvent] = []
+    heard = levels[levels > _DIGITAL_SILENCE]
+    room = float(np.percentile(heard, 100 * _QUIET_SHARE)) if len(heard) else _DIGITAL_SILENCE
     for first, last in _runs(scores >= _RELEASE * rule.threshold):
         score = float(scores[first : last + 1].max())
         if score < rule.threshold:
             continue
-        start, end = _edges(first * _PLACE_SECONDS, last * _PLACE_SECONDS, levels)
+        start, end = _edges(first * _PLACE_SECONDS, last * _PLACE_SECONDS, levels, room)
         if found and start - found[-1].end < _BRIDGE:
             before = found.pop()
             start, end, score = before.start, max(before.end, end), max(before.score, score)
@@ -259,7 +263,7 @@ def _runs(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
         yield first, after - 1
 
 
-def _edges(first: float, last: float, levels: NDArray[np.float64]) -> tuple[float, float]:
+def _edges(first: float, last: float, levels: NDArray[np.float64], room: float) -> tuple[float, float]:
     """From where the patches stood (starts of the first and the last, seconds) to where the sound itself begins and ends.
 
     Patches that hold a short sound whole have just that sound in common; those of a long one begin and end in its
@@ -268,19 +272,19 @@ def _edges(first: float, last: float, levels: NDArray[np.float64]) -> tuple[floa
     start, end = min(last, first + _PATCH_SECONDS / 2), max(first + _PATCH_SECONDS, last + _PATCH_SECONDS / 2)
     earliest = round(max(first, start - _REACH) * 100)
     latest = min(round(min(last + _PATCH_SECONDS, end + _REACH) * 100), len(levels))
-    core = levels[round(start * 100) : round(end * 100)]
-    loud = levels[earliest:latest] >= core.max() - _FALL
-    # Of the loud runs, those belong to the sound that the core touches, and what lies a short gap away from them.
+    first_core, last_core = round(start * 100), round(end * 100)
+    span = levels[earliest:latest]
+    # Of the loud pieces, those belong to the sound that the core touches; a core that missed it takes the loudest.
     pieces: list[list[int]] = []
-    for begin, final in _runs(loud):
+    quietest = max(span.max() - _FALL, min(room + _ABOVE_ROOM, span.max()))
+    for begin, final in _runs(span >= quietest):
         if pieces and begin - pieces[-1][1] <= _BRIDGE * 100:
             pieces[-1][1] = final
         else:
             pieces.append([begin, final])
-    touching = [
-        piece
-        for piece in pieces
-        if piece[0] + earliest < round(end * 100) and piece[1] + earliest >= round(start * 100)
+    peak = int(span.argmax())
+    touching = [piece for piece in pieces if first_core - earliest <= piece[1] and piece[0] < last_core - earliest] or [
+        piece for piece in pieces if piece[0] <= peak <= piece[1]
     ]
     return (touching[0][0] + earliest) / 100, (touching[-1][1] + 1 + earliest) / 100
 

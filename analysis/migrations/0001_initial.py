@@ -7,107 +7,319 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0002_replay'),
-        ('consent', '0002_append_only'),
+        ("accounts", "0002_replay"),
+        ("consent", "0002_append_only"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Recording',
+            name="Recording",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('code', models.CharField(default=vault.codes.new_code, editable=False, max_length=36, unique=True)),
-                ('context', models.CharField(choices=[('support', 'support'), ('healthcare', 'healthcare'), ('employment', 'employment'), ('education', 'education'), ('research', 'research'), ('accessibility', 'accessibility'), ('personal', 'personal'), ('media', 'media'), ('unknown', 'unknown')], max_length=32)),
-                ('jurisdiction', models.CharField(help_text='ISO 3166 code, or `unknown`.', max_length=16)),
-                ('recorded_at', models.DateTimeField()),
-                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('audio.store', 'audio.store'), ('speech.transcribe', 'speech.transcribe'), ('speech.translate', 'speech.translate'), ('speech.language', 'speech.language'), ('speech.prosody', 'speech.prosody'), ('speech.diarize', 'speech.diarize'), ('speech.live', 'speech.live'), ('voice.nonverbal', 'voice.nonverbal'), ('voice.emotion', 'voice.emotion'), ('voice.identify', 'voice.identify'), ('voice.accent', 'voice.accent'), ('data.aggregate', 'data.aggregate'), ('data.share', 'data.share'), ('data.train', 'data.train')], max_length=32), size=None)),
-                ('state', models.CharField(choices=[('awaiting_audio', 'awaiting_audio'), ('receiving', 'receiving'), ('complete', 'complete'), ('closed', 'closed'), ('deleted', 'deleted')], default='awaiting_audio', max_length=16)),
-                ('receiving_until', models.DateTimeField(help_text='An upload under way is given up after this time.', null=True)),
-                ('receiving_blob', models.CharField(blank=True, help_text='Names the upload under way, and fences late ones.', max_length=36)),
-                ('waiting_audio', models.CharField(blank=True, help_text='Blob under the work key, while a job needs it.', max_length=36)),
-                ('kept_audio', models.CharField(blank=True, help_text="Blob under every participant's audio.store key.", max_length=36)),
-                ('size', models.BigIntegerField(help_text='Bytes uploaded.', null=True)),
-                ('duration', models.FloatField(help_text='Seconds, once decoded.', null=True)),
-                ('channels', models.IntegerField(help_text='Channels of the upload, once decoded.', null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('completed_at', models.DateTimeField(null=True)),
-                ('deleted_at', models.DateTimeField(null=True)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='recordings', to='accounts.project')),
-                ('purpose', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='recordings', to='consent.purpose')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("code", models.CharField(default=vault.codes.new_code, editable=False, max_length=36, unique=True)),
+                (
+                    "context",
+                    models.CharField(
+                        choices=[
+                            ("support", "support"),
+                            ("healthcare", "healthcare"),
+                            ("employment", "employment"),
+                            ("education", "education"),
+                            ("research", "research"),
+                            ("accessibility", "accessibility"),
+                            ("personal", "personal"),
+                            ("media", "media"),
+                            ("unknown", "unknown"),
+                        ],
+                        max_length=32,
+                    ),
+                ),
+                ("jurisdiction", models.CharField(help_text="ISO 3166 code, or `unknown`.", max_length=16)),
+                ("recorded_at", models.DateTimeField()),
+                (
+                    "scopes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(
+                            choices=[
+                                ("audio.store", "audio.store"),
+                                ("speech.transcribe", "speech.transcribe"),
+                                ("speech.translate", "speech.translate"),
+                                ("speech.language", "speech.language"),
+                                ("speech.prosody", "speech.prosody"),
+                                ("speech.diarize", "speech.diarize"),
+                                ("speech.live", "speech.live"),
+                                ("voice.nonverbal", "voice.nonverbal"),
+                                ("voice.emotion", "voice.emotion"),
+                                ("voice.identify", "voice.identify"),
+                                ("voice.accent", "voice.accent"),
+                                ("data.aggregate", "data.aggregate"),
+                                ("data.share", "data.share"),
+                                ("data.train", "data.train"),
+                            ],
+                            max_length=32,
+                        ),
+                        size=None,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("awaiting_audio", "awaiting_audio"),
+                            ("receiving", "receiving"),
+                            ("complete", "complete"),
+                            ("closed", "closed"),
+                            ("deleted", "deleted"),
+                        ],
+                        default="awaiting_audio",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "receiving_until",
+                    models.DateTimeField(help_text="An upload under way is given up after this time.", null=True),
+                ),
+                (
+                    "receiving_blob",
+                    models.CharField(
+                        blank=True, help_text="Names the upload under way, and fences late ones.", max_length=36
+                    ),
+                ),
+                (
+                    "waiting_audio",
+                    models.CharField(
+                        blank=True, help_text="Blob under the work key, while a job needs it.", max_length=36
+                    ),
+                ),
+                (
+                    "kept_audio",
+                    models.CharField(
+                        blank=True, help_text="Blob under every participant's audio.store key.", max_length=36
+                    ),
+                ),
+                ("size", models.BigIntegerField(help_text="Bytes uploaded.", null=True)),
+                ("duration", models.FloatField(help_text="Seconds, once decoded.", null=True)),
+                ("channels", models.IntegerField(help_text="Channels of the upload, once decoded.", null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("completed_at", models.DateTimeField(null=True)),
+                ("deleted_at", models.DateTimeField(null=True)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="recordings", to="accounts.project"
+                    ),
+                ),
+                (
+                    "purpose",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="recordings", to="consent.purpose"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Participant',
+            name="Participant",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('role', models.CharField(choices=[('customer', 'customer'), ('employee', 'employee'), ('candidate', 'candidate'), ('student', 'student'), ('patient', 'patient'), ('caller', 'caller'), ('interviewer', 'interviewer'), ('other', 'other'), ('unknown', 'unknown')], max_length=16)),
-                ('channel', models.IntegerField(null=True)),
-                ('position', models.IntegerField(help_text='Order in which the submission named them, from 0.')),
-                ('subject', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='participations', to='consent.subject')),
-                ('recording', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='participants', to='analysis.recording')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("customer", "customer"),
+                            ("employee", "employee"),
+                            ("candidate", "candidate"),
+                            ("student", "student"),
+                            ("patient", "patient"),
+                            ("caller", "caller"),
+                            ("interviewer", "interviewer"),
+                            ("other", "other"),
+                            ("unknown", "unknown"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("channel", models.IntegerField(null=True)),
+                ("position", models.IntegerField(help_text="Order in which the submission named them, from 0.")),
+                (
+                    "subject",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="participations", to="consent.subject"
+                    ),
+                ),
+                (
+                    "recording",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="participants",
+                        to="analysis.recording",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Analysis',
+            name="Analysis",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('code', models.CharField(default=vault.codes.new_code, editable=False, max_length=36, unique=True)),
-                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('audio.store', 'audio.store'), ('speech.transcribe', 'speech.transcribe'), ('speech.translate', 'speech.translate'), ('speech.language', 'speech.language'), ('speech.prosody', 'speech.prosody'), ('speech.diarize', 'speech.diarize'), ('speech.live', 'speech.live'), ('voice.nonverbal', 'voice.nonverbal'), ('voice.emotion', 'voice.emotion'), ('voice.identify', 'voice.identify'), ('voice.accent', 'voice.accent'), ('data.aggregate', 'data.aggregate'), ('data.share', 'data.share'), ('data.train', 'data.train')], max_length=32), size=None)),
-                ('state', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('done', 'done'), ('failed', 'failed'), ('cancelled', 'cancelled'), ('denied', 'denied')], default='queued', max_length=16)),
-                ('stage', models.CharField(choices=[('waiting', 'waiting'), ('decoding', 'decoding'), ('listening', 'listening'), ('transcribing', 'transcribing'), ('sounds', 'sounds'), ('prosody', 'prosody'), ('expression', 'expression'), ('committing', 'committing'), ('finished', 'finished')], default='waiting', max_length=16)),
-                ('progress', models.FloatField(default=0.0, help_text='0.0 to 1.0.')),
-                ('fencing_token', models.BigIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('due_at', models.DateTimeField(auto_now_add=True, help_text='Not claimed before this time (retries wait).')),
-                ('attempts', models.IntegerField(default=0)),
-                ('cancel_requested', models.BooleanField(default=False)),
-                ('error_code', models.CharField(blank=True, max_length=64)),
-                ('error_message', models.CharField(blank=True, max_length=300)),
-                ('decision', models.CharField(blank=True, help_text='The decision that the results rest on.', max_length=36)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('recording', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='analyses', to='analysis.recording')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("code", models.CharField(default=vault.codes.new_code, editable=False, max_length=36, unique=True)),
+                (
+                    "scopes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(
+                            choices=[
+                                ("audio.store", "audio.store"),
+                                ("speech.transcribe", "speech.transcribe"),
+                                ("speech.translate", "speech.translate"),
+                                ("speech.language", "speech.language"),
+                                ("speech.prosody", "speech.prosody"),
+                                ("speech.diarize", "speech.diarize"),
+                                ("speech.live", "speech.live"),
+                                ("voice.nonverbal", "voice.nonverbal"),
+                                ("voice.emotion", "voice.emotion"),
+                                ("voice.identify", "voice.identify"),
+                                ("voice.accent", "voice.accent"),
+                                ("data.aggregate", "data.aggregate"),
+                                ("data.share", "data.share"),
+                                ("data.train", "data.train"),
+                            ],
+                            max_length=32,
+                        ),
+                        size=None,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("done", "done"),
+                            ("failed", "failed"),
+                            ("cancelled", "cancelled"),
+                            ("denied", "denied"),
+                        ],
+                        default="queued",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("decoding", "decoding"),
+                            ("listening", "listening"),
+                            ("transcribing", "transcribing"),
+                            ("sounds", "sounds"),
+                            ("prosody", "prosody"),
+                            ("expression", "expression"),
+                            ("committing", "committing"),
+                            ("finished", "finished"),
+                        ],
+                        default="waiting",
+                        max_length=16,
+                    ),
+                ),
+                ("progress", models.FloatField(default=0.0, help_text="0.0 to 1.0.")),
+                ("fencing_token", models.BigIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(null=True)),
+                (
+                    "due_at",
+                    models.DateTimeField(auto_now_add=True, help_text="Not claimed before this time (retries wait)."),
+                ),
+                ("attempts", models.IntegerField(default=0)),
+                ("cancel_requested", models.BooleanField(default=False)),
+                ("error_code", models.CharField(blank=True, max_length=64)),
+                ("error_message", models.CharField(blank=True, max_length=300)),
+                (
+                    "decision",
+                    models.CharField(blank=True, help_text="The decision that the results rest on.", max_length=36),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "recording",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="analyses", to="analysis.recording"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'analyses',
+                "verbose_name_plural": "analyses",
             },
         ),
         migrations.CreateModel(
-            name='Result',
+            name="Result",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('code', models.CharField(default=vault.codes.new_code, editable=False, max_length=36, unique=True)),
-                ('scope', models.CharField(choices=[('audio.store', 'audio.store'), ('speech.transcribe', 'speech.transcribe'), ('speech.translate', 'speech.translate'), ('speech.language', 'speech.language'), ('speech.prosody', 'speech.prosody'), ('speech.diarize', 'speech.diarize'), ('speech.live', 'speech.live'), ('voice.nonverbal', 'voice.nonverbal'), ('voice.emotion', 'voice.emotion'), ('voice.identify', 'voice.identify'), ('voice.accent', 'voice.accent'), ('data.aggregate', 'data.aggregate'), ('data.share', 'data.share'), ('data.train', 'data.train')], max_length=32)),
-                ('rests_on', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=32), help_text='Every scope that this result was derived under.', size=None)),
-                ('channels', django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), size=None)),
-                ('sealed', models.BinaryField(help_text="JSON of the engine's result, sealed.")),
-                ('model', models.JSONField(help_text='Name, version, digest, licence and parameters of the model.')),
-                ('decision', models.CharField(max_length=36)),
-                ('input_commitment', models.CharField(help_text='SHA-256 of the sealed audio that was heard.', max_length=64)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('analysis', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='results', to='analysis.analysis')),
-                ('participants', models.ManyToManyField(related_name='results', to='analysis.participant')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("code", models.CharField(default=vault.codes.new_code, editable=False, max_length=36, unique=True)),
+                (
+                    "scope",
+                    models.CharField(
+                        choices=[
+                            ("audio.store", "audio.store"),
+                            ("speech.transcribe", "speech.transcribe"),
+                            ("speech.translate", "speech.translate"),
+                            ("speech.language", "speech.language"),
+                            ("speech.prosody", "speech.prosody"),
+                            ("speech.diarize", "speech.diarize"),
+                            ("speech.live", "speech.live"),
+                            ("voice.nonverbal", "voice.nonverbal"),
+                            ("voice.emotion", "voice.emotion"),
+                            ("voice.identify", "voice.identify"),
+                            ("voice.accent", "voice.accent"),
+                            ("data.aggregate", "data.aggregate"),
+                            ("data.share", "data.share"),
+                            ("data.train", "data.train"),
+                        ],
+                        max_length=32,
+                    ),
+                ),
+                (
+                    "rests_on",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=32),
+                        help_text="Every scope that this result was derived under.",
+                        size=None,
+                    ),
+                ),
+                ("channels", django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), size=None)),
+                ("sealed", models.BinaryField(help_text="JSON of the engine's result, sealed.")),
+                ("model", models.JSONField(help_text="Name, version, digest, licence and parameters of the model.")),
+                ("decision", models.CharField(max_length=36)),
+                (
+                    "input_commitment",
+                    models.CharField(help_text="SHA-256 of the sealed audio that was heard.", max_length=64),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "analysis",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="results", to="analysis.analysis"
+                    ),
+                ),
+                ("participants", models.ManyToManyField(related_name="results", to="analysis.participant")),
             ],
         ),
         migrations.AddIndex(
-            model_name='recording',
-            index=models.Index(fields=['project', '-id'], name='recording_recent'),
+            model_name="recording",
+            index=models.Index(fields=["project", "-id"], name="recording_recent"),
         ),
         migrations.AddConstraint(
-            model_name='participant',
-            constraint=models.UniqueConstraint(fields=('recording', 'subject'), name='one_participation_per_subject'),
+            model_name="participant",
+            constraint=models.UniqueConstraint(fields=("recording", "subject"), name="one_participation_per_subject"),
         ),
         migrations.AddConstraint(
-            model_name='participant',
-            constraint=models.UniqueConstraint(fields=('recording', 'position'), name='one_participant_per_position'),
+            model_name="participant",
+            constraint=models.UniqueConstraint(fields=("recording", "position"), name="one_participant_per_position"),
         ),
         migrations.AddIndex(
-            model_name='analysis',
-            index=models.Index(condition=models.Q(('state__in', ['queued', 'running'])), fields=['due_at'], name='analysis_unfinished'),
+            model_name="analysis",
+            index=models.Index(
+                condition=models.Q(("state__in", ["queued", "running"])), fields=["due_at"], name="analysis_unfinished"
+            ),
         ),
     ]

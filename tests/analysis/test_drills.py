@@ -8,6 +8,7 @@ import random
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import valkey
@@ -92,7 +93,7 @@ def test_a_worker_killed_at_any_instant_loses_nothing_and_doubles_nothing(
 def test_a_flushed_broker_loses_no_job(
     world: World, speech: bytes, var: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broker = valkey.Valkey.from_url(os.environ["VALKEY_URL"])
+    broker: Any = valkey.Valkey.from_url(os.environ["VALKEY_URL"])
     with Worker(var / "log" / "drill-worker.log"):
         for number in range(ROUNDS):
             recordings = [world.upload(speech, *SCOPES) for _ in range(2)]

@@ -16,7 +16,7 @@ import valkey
 from django.db import transaction
 from django.utils import timezone
 
-from analysis import claiming, deletion, pipeline, reading, submission, tidying
+from analysis import audio, claiming, deletion, pipeline, reading, submission, tidying
 from analysis.errors import (
     AudioEmpty,
     AudioGone,
@@ -143,7 +143,7 @@ def _before_claim(patch: pytest.MonkeyPatch, withdraw: Withdraw) -> None:
 
 
 def _while_decoding(patch: pytest.MonkeyPatch, withdraw: Withdraw) -> None:
-    original = pipeline.open_audio
+    original = audio.open_audio
 
     def opening(*args: object, **kwargs: object) -> object:
         withdraw()
@@ -240,7 +240,8 @@ def test_two_workers_with_one_job_make_one_result(world: World, laugh: bytes, mo
     """The second worker takes the job over after the first one's lease ran out; the first comes back late and loses."""
     world.consent(Scope.NONVERBAL)
     recording = world.upload(laugh, Scope.NONVERBAL)
-    original, overtaken = pipeline._commit, []
+    original = pipeline._commit
+    overtaken: list[bool] = []
 
     def late(*args: object) -> None:
         if not overtaken:
@@ -277,7 +278,11 @@ def test_a_cancelled_job_stops_at_its_next_check_and_commits_nothing(
 ) -> None:
     world.consent(*QUICK)
     recording = world.upload(laugh, *QUICK)
-    _between_engines(monkeypatch, lambda: claiming.cancel(job_of(recording), actor=ACTOR) and None)
+
+    def cancel() -> None:
+        claiming.cancel(job_of(recording), actor=ACTOR)
+
+    _between_engines(monkeypatch, cancel)
     job = run(recording)
     assert job.state == AnalysisState.CANCELLED
     assert not Result.objects.filter(analysis=job).exists()
@@ -326,8 +331,8 @@ def test_a_waiting_job_is_not_rung_again_until_its_bell_had_time_to_be_heard(wor
     for _ in range(4):
         claiming.sweep(limit=10_000)
     assert len(bells(job)) == 2
-    for bell in bells(job):
-        void = datetime.fromisoformat(bell["expires"]) - timezone.now()
+    for headers in bells(job):
+        void = datetime.fromisoformat(headers["expires"]) - timezone.now()
         assert timedelta(0) < void <= timedelta(seconds=60)
 
 
@@ -415,7 +420,7 @@ def test_a_recording_of_somebody_who_was_erased_is_closed_for_the_others_too(wor
     queued = world.upload(laugh, Scope.NONVERBAL, people=people)
     destruction.carry_out(withdrawal.erase(other, actor=ACTOR).code)
     with pytest.raises(RecordingNotReceivable):
-        submission.receive_audio(Recording.objects.get(pk=waiting.pk), iter([laugh]).__next__, len(laugh), actor=ACTOR)
+        submission.receive_audio(Recording.objects.get(pk=waiting.pk), io.BytesIO(laugh).read, len(laugh), actor=ACTOR)
     assert run(queued).state == AnalysisState.CANCELLED
     shredding.carry_out_orders()
     assert not DataKey.objects.filter(owner=queued.code).exists()
@@ -427,7 +432,11 @@ def test_a_recording_deleted_at_the_last_moment_gets_no_results(
 ) -> None:
     world.consent(*QUICK, Scope.AUDIO_STORE)
     recording = world.upload(laugh, *QUICK, Scope.AUDIO_STORE)
-    _before_commit(monkeypatch, lambda: deletion.delete_recording(recording, actor=ACTOR) and None)
+
+    def delete() -> None:
+        deletion.delete_recording(recording, actor=ACTOR)
+
+    _before_commit(monkeypatch, delete)
     job = run(recording)
     assert job.state == AnalysisState.CANCELLED
     assert not Result.objects.filter(analysis=job).exists()
@@ -476,7 +485,12 @@ def test_consent_that_ends_before_the_commit_gets_no_result(
     world.consent(Scope.NONVERBAL, expires_at=timezone.now() + timedelta(hours=1))
     recording = world.upload(laugh, Scope.NONVERBAL)
     permits: list[gate.Permit] = []
-    monkeypatch.setattr(gate, "valid_at_commit", lambda permit: bool(permits.append(permit)))
+
+    def too_late(permit: gate.Permit) -> bool:
+        permits.append(permit)
+        return False
+
+    monkeypatch.setattr(gate, "valid_at_commit", too_late)
     job = run(recording)
     assert permits[0].valid_until is not None
     assert job.state == AnalysisState.QUEUED
@@ -490,7 +504,7 @@ def test_a_bell_that_fails_after_the_commit_leaves_the_upload_whole(
         raise RuntimeError("the bell fell off")
 
     world.consent(Scope.NONVERBAL)
-    monkeypatch.setattr(submission.bell, "ring", broken)
+    monkeypatch.setattr("analysis.bell.ring", broken)
     recording = world.upload(laugh, Scope.NONVERBAL)
     assert recording.state == RecordingState.COMPLETE
     assert storage.path_of(recording.waiting_audio).exists()

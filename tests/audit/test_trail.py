@@ -141,7 +141,8 @@ def test_an_entry_that_breaks_the_schema_is_refused() -> None:
             detail=detail,  # type: ignore[arg-type]  # the point of the test
         )
 
-    for detail in ({"x": 0.5}, {"x": {"nested": 1}}, {"x": "y" * 70_000}):
+    broken: list[dict[str, object]] = [{"x": 0.5}, {"x": {"nested": 1}}, {"x": "y" * 70_000}]
+    for detail in broken:
         with pytest.raises(EntryInvalid):
             build(detail, [])
     code = new_code()

@@ -1,5 +1,6 @@
 """`Idempotency-Key`: a repetition gets the first answer, byte for byte; nothing runs twice, and nothing leaks between tenants."""
 
+import io
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,6 +18,7 @@ from consent import destruction, retention
 from consent.models import Subject
 from consent.vocabulary import Scope
 from tests import factories
+from tests.callers import Answer as Answered
 from tests.callers import Caller
 
 
@@ -130,20 +132,20 @@ def test_a_repetition_that_takes_over_and_comes_to_nothing_gives_the_row_back(ma
     assert begin() == good
 
 
-class SlowBody:
+class SlowBody(io.BytesIO):
     """A body that outlasts the lease of its key while it arrives, and sees to a repetition near its end."""
 
     def __init__(self, audio: bytes, meanwhile: Callable[[], None]) -> None:
-        self.audio, self.meanwhile, self.reads = audio, meanwhile, 0
+        super().__init__(audio)
+        self.meanwhile, self.reads = meanwhile, 0
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int | None = -1) -> bytes:
         self.reads += 1
         if self.reads == 2:
             Replay.objects.filter(status=None).update(in_flight_until=timezone.now() - timedelta(seconds=1))
         if self.reads == 3:
             self.meanwhile()
-        piece, self.audio = self.audio[:size], self.audio[size:]
-        return piece
+        return super().read(size)
 
 
 def test_an_upload_that_outlasts_the_lease_keeps_its_key_and_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +155,7 @@ def test_an_upload_that_outlasts_the_lease_keeps_its_key_and_its_answer(monkeypa
     operator = Caller(world.project, Role.OPERATOR)
     recording = submission.create_recording(world.project, world.submission(Scope.TRANSCRIBE), actor=factories.ACTOR)
     path, audio = f"/v1/recordings/{recording.code}/audio", b"x" * 200_000
-    repetitions = []
+    repetitions: list[Answered] = []
     body = SlowBody(audio, lambda: repetitions.append(operator.call("PUT", path, raw=audio, key="key-1")))
     first = operator.call("PUT", path, raw=audio, key="key-1", environ={"wsgi.input": body})
     assert first.status == 201, first

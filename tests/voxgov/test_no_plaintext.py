@@ -5,6 +5,7 @@ import secrets
 import time
 import wave
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -13,6 +14,7 @@ from accounts.roles import Role
 from analysis import listening, pipeline, submission
 from analysis.engines.clip import ModelIdentity
 from analysis.models import Analysis, Recording
+from analysis.plan import Hearing
 from analysis.states import AnalysisState, RecordingState, Stage
 from benchmarks.worker import Worker
 from consent.vocabulary import Scope
@@ -63,7 +65,7 @@ def test_the_scanner_finds_a_canary_in_a_table_a_log_line_a_file_and_the_broker(
     log, file = var / "log" / "planted.log", var / "tmp" / "planted"
     log.write_bytes(b"somebody said " + planted[1] + b"\n")
     file.write_bytes(planted[2])
-    broker = valkey.Valkey.from_url(os.environ["VALKEY_URL"])
+    broker: Any = valkey.Valkey.from_url(os.environ["VALKEY_URL"])
     broker.set("planted", planted[3])
     try:
         assert any("postgres" in place for place in scanner.find([planted[0].hex().encode()]))
@@ -123,9 +125,7 @@ def test_nothing_lies_in_the_clear_at_the_end_neither_audio_nor_transcript(
 ) -> None:
     audio, said = noise(seconds=3), secrets.token_hex(32)
 
-    def hear_a_canary(
-        channels: object, hearings: list[listening.Hearing], checkpoints: object
-    ) -> list[listening.Finding]:
+    def hear_a_canary(channels: object, hearings: list[Hearing], checkpoints: object) -> list[listening.Finding]:
         model = ModelIdentity("canary", "1", "0" * 64, "none", "open", validated=False)
         body = {"utterances": [{"start": 0.0, "end": 1.0, "text": said, "words": []}]}
         return [

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from analysis.engines import carriers, manifest, model_pack, own_code, prosody
+from analysis.engines import carriers, emotion, manifest, model_pack, own_code, prosody
 from analysis.engines.manifest import load_manifest
 
 WEIGHTS = bytes(range(256)) * 40
@@ -59,13 +59,15 @@ def test_the_voice_activity_weights_that_are_installed_are_the_named_ones(tmp_pa
     assert (directory / "data" / "silero_vad.jit").is_file()
 
 
-def test_an_engine_without_weights_is_identified_by_its_sources_here_and_in_its_results() -> None:
-    shipped = load_manifest()
-    assert shipped.model("acoustic-arousal").files == ()
-    assert shipped.model("acoustic-arousal").identity().validated is False
-    entry = shipped.model("prosody")
-    assert own_code.identity("prosody", entry.version, entry.modules) == entry.identity()
-    assert set(entry.modules) == set(prosody.MODULES)
+@pytest.mark.parametrize(("name", "modules"), [("prosody", prosody.MODULES), ("acoustic-arousal", emotion.MODULES)])
+def test_an_engine_without_weights_is_identified_by_its_sources_here_and_in_its_results(
+    name: str, modules: tuple[str, ...]
+) -> None:
+    entry = load_manifest().model(name)
+    assert entry.files == ()
+    assert set(entry.modules) == set(modules)
+    assert own_code.identity(name, entry.version, modules) == entry.identity()
+    assert entry.identity().validated is False
 
 
 @pytest.mark.parametrize(
