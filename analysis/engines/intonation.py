@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.engines.pitch import HOP_SECONDS, LOWEST, Track, semitones
 
-_SPAN = 1.0
+_SPAN = 1.5
 """Seconds before the last voiced frame in which the movement is looked for."""
 _TAIL = 0.5
 """Seconds. When the last of an utterance is unvoiced for longer, its end has no pitch."""
@@ -23,8 +23,10 @@ _SHORTEST_PIECE = 8
 """Frames: a piece of the contour is 80 ms long at least, so that a consonant's pull on pitch is none."""
 _BETTER = 0.5
 """A contour of two pieces must leave less than this part of the error that one piece leaves."""
-_OUTLIER = 7.0
-"""Semitones from the running median beyond which a frame is a mistake of the tracker (an octave)."""
+_STRAIGHT = 0.15
+"""Semitones of error (RMS) up to which one piece is straight enough."""
+_LEAP = 7.0
+"""Semitones from one voiced frame to the next beyond which the tracker may have leapt by an octave."""
 
 LEVEL_WITHIN = 1.0
 """Semitones. Less is heard as level: at 0.16 to 0.32/T² semitones per second a movement of T = 0.3 s is just heard to move
@@ -60,9 +62,7 @@ def final_movement(track: Track) -> FinalMovement:
     frames = voiced[voiced > voiced[-1] - _SPAN / HOP_SECONDS]
     gaps = np.flatnonzero(np.diff(frames) * HOP_SECONDS > _GAP)
     frames = frames[gaps[-1] + 1 :] if len(gaps) else frames
-    pitch = semitones(track[frames], LOWEST)
-    kept = np.abs(pitch - np.median(pitch)) < _OUTLIER + np.ptp(np.percentile(pitch, [10, 90]))
-    frames, pitch = frames[kept], pitch[kept]
+    frames, pitch = _without_leaps(frames, semitones(track[frames], LOWEST))
     if len(frames) < _FEWEST:
         return UNKNOWN
     change, seconds = _last_piece(frames, pitch)
@@ -75,11 +75,20 @@ def _named(change: float) -> Movement:
     return Movement.RISE if change > 0 else Movement.FALL
 
 
+def _without_leaps(frames: NDArray[np.intp], pitch: Track) -> tuple[NDArray[np.intp], Track]:
+    """The contour without runs that leap away from it and are too short to be a movement."""
+    runs = np.split(np.arange(len(frames)), np.flatnonzero(np.abs(np.diff(pitch)) > _LEAP) + 1)
+    kept = np.concatenate([np.zeros(0, np.intp), *(run for run in runs if len(run) >= _SHORTEST_PIECE)])
+    return frames[kept], pitch[kept]
+
+
 def _last_piece(frames: NDArray[np.intp], pitch: Track) -> tuple[float, float]:
     """Semitones and seconds of the last of one or two straight, joined pieces that fit the contour with least error."""
     time = (frames - frames[0]) * HOP_SECONDS
     error, fitted = _fit(np.stack([np.ones_like(time), time], axis=1), pitch)
     best = (fitted[-1] - fitted[0], time[-1])
+    if error <= len(frames) * _STRAIGHT**2:
+        return float(best[0]), float(best[1])
     limit = _BETTER * error
     for knot in range(_SHORTEST_PIECE, len(frames) - _SHORTEST_PIECE):
         bent = np.stack([np.ones_like(time), time, np.maximum(0.0, time - time[knot])], axis=1)

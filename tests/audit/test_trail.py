@@ -149,3 +149,14 @@ def test_an_entry_that_breaks_the_schema_is_refused() -> None:
     for kind in PERSONAL:
         with pytest.raises(EntryInvalid, match="in clear"):
             build({"leaked": code}, [Reference(kind, code)])
+
+
+def test_nobody_but_the_application_may_call_the_pruning_functions(superuser) -> None:  # type: ignore[no-untyped-def]
+    rows = superuser(
+        "SELECT proname, prosecdef, pg_get_userbyid(proowner), proacl::text FROM pg_proc WHERE proname LIKE 'consent_prune%'"
+    )
+    assert len(rows) == 2
+    for name, definer, owner, privileges in rows:
+        assert (definer, owner) == (True, "voxgov_prune"), name
+        grantees = {entry.split("=")[0] for entry in str(privileges).strip("{}").split(",")}
+        assert grantees == {"voxgov_prune", "voxgov_app"}, name
