@@ -33,7 +33,7 @@ PACKAGES = ("faster-whisper", "ctranslate2", "torch", "cryptography")
 ACTOR = trail.system("bench")
 SHORT_CLIPS = 40
 LONG_SECONDS = 150.0
-ROUNDS = 3
+ROUNDS = 2
 LIBRIVOX = ROOT / "tests" / "data" / "librivox"
 
 

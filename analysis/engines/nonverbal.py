@@ -276,7 +276,9 @@ def _edges(first: float, last: float, levels: NDArray[np.float64], room: float) 
     span = levels[earliest:latest]
     # Of the loud pieces, those belong to the sound that the core touches; a core that missed it takes the loudest.
     pieces: list[list[int]] = []
-    quietest = max(span.max() - _FALL, min(room + _ABOVE_ROOM, span.max()))
+    core = float(levels[first_core:last_core].max())
+    loudest = core if core >= room + _ABOVE_ROOM else float(span.max())
+    quietest = max(loudest - _FALL, min(room + _ABOVE_ROOM, loudest))
     for begin, final in _runs(span >= quietest):
         if pieces and begin - pieces[-1][1] <= _BRIDGE * 100:
             pieces[-1][1] = final

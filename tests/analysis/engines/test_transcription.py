@@ -4,13 +4,14 @@ import dataclasses
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
 from analysis.engines.activity import SpeechActivity
-from analysis.engines.clip import SAMPLE_RATE, Clip, ModelIdentity, Samples, Stretch, no_checkpoint
+from analysis.engines.clip import SAMPLE_RATE, Clip, Samples, Stretch, no_checkpoint
 from analysis.engines.manifest import load_manifest
 from analysis.engines.transcription import (
     LanguageUnsupported,
@@ -164,7 +165,7 @@ def test_silence_gives_an_empty_transcript_and_the_weights_are_not_touched() -> 
     assert transcriber.run(clip, [], TranscriptionOptions(), no_checkpoint) == Transcript(
         language="unknown", language_probability=0.0, utterances=(), model=entry.identity()
     )
-    with pytest.raises(RuntimeError, match="unloaded|not loaded"):
+    with pytest.raises(RuntimeError, match="unloaded"):
         transcriber.run(clip, whole(clip), TranscriptionOptions(), no_checkpoint)
 
 
@@ -288,7 +289,7 @@ def test_a_given_language_is_not_guessed_at_and_one_the_model_lacks_is_refused(
 
 
 @pytest.mark.parametrize("options", [{"beam_size": 0}, {"beam_size": 21}, {"batch_size": 0}, {"batch_size": 65}])
-def test_options_out_of_range_are_refused(options: dict[str, int]) -> None:
+def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="is 1 to"):
         TranscriptionOptions(**options)
 
