@@ -74,7 +74,7 @@ class TransformersEmotion:
 
         strict = {"local_files_only": True, "trust_remote_code": False}
         try:
-            extractor = AutoFeatureExtractor.from_pretrained(directory, **strict)  # type: ignore[no-untyped-call]
+            extractor = AutoFeatureExtractor.from_pretrained(directory, **strict)  # type: ignore[no-untyped-call]  # it has no types
             model, loading = AutoModelForAudioClassification.from_pretrained(
                 directory, **strict, use_safetensors=True, output_loading_info=True, dtype=torch.float32
             )

@@ -107,7 +107,9 @@ class WhisperRuntime:
         """Whether the weights have a token for `language`, a code like "en"."""
         if not self.multilingual:
             return language == "en"
-        return language.isalpha() and self._tokenizer.token_to_id(f"<|{language}|>") is not None
+        token = self._tokenizer.token_to_id(f"<|{language}|>")
+        first, after = (self._tokenizer.token_to_id(mark) for mark in ("<|startoftranscript|>", "<|translate|>"))
+        return token is not None and first < token < after
 
     def encode(self, samples: Samples) -> Encoded:
         """`samples` are at most thirty seconds at 16 kHz."""
