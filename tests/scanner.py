@@ -5,7 +5,7 @@ Canaries must be incompressible: PostgreSQL compresses large values, and a plain
 
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ import valkey
 class Scanner:
     """Searches `var` (its models left out: they are public) and the broker's memory."""
 
-    def __init__(self, var: Path) -> None:
+    def __init__(self, var: Path, settle: Callable[[], object]) -> None:
         self._var = var
+        self._settle = settle
 
     def find(self, canaries: Sequence[bytes]) -> list[str]:
         """Where any canary stands in the clear; empty when nowhere."""
+        self._settle()
         found = [str(path.relative_to(self._var)) for path in self._files() if _holds(path, canaries)]
         return found + [f"broker:{key}" for key, value in self._broker() if any(canary in value for canary in canaries)]
 

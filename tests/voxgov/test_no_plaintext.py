@@ -4,6 +4,7 @@ import io
 import secrets
 import time
 import wave
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ def world() -> World:
 
 
 @pytest.fixture
-def scanner(var: Path) -> Scanner:
-    return Scanner(var)
+def scanner(var: Path, superuser: Callable[[str], object]) -> Scanner:
+    """Before each search the database writes out everything that it still holds in memory."""
+    return Scanner(var, settle=lambda: superuser("CHECKPOINT"))
 
 
 def test_the_scanner_finds_a_canary_in_a_table_a_log_line_a_file_and_the_broker(scanner: Scanner, var: Path) -> None:
@@ -91,8 +93,11 @@ def test_nothing_lies_in_the_clear_during_a_slow_upload_nor_after_the_web_server
         for start in range(0, len(audio) * 3 // 4, 400_000):
             upload.send(audio[start : start + 400_000])
             time.sleep(0.05)
+        began = time.monotonic()
+        while not list((var / "blobs").rglob("*.draft")):
+            assert time.monotonic() - began < 60, "the server did not begin to read"
+            time.sleep(0.05)
         assert Recording.objects.get(pk=recording.pk).state == RecordingState.RECEIVING
-        assert list((var / "blobs").rglob("*.draft"))
         assert scanner.find(canaries) == []
         web.kill()
     assert scanner.find(canaries) == []
