@@ -177,7 +177,8 @@ class _Bare:
 
 def _seconds(path: Path) -> float:
     with wave.open(str(path)) as file:
-        return file.getnframes() / file.getframerate()
+        seconds: float = file.getnframes() / file.getframerate()
+    return seconds
 
 
 def _joined(clips: Sequence[Path], path: Path, rotate: int) -> Path:

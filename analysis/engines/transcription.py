@@ -160,7 +160,7 @@ class _Run:
             self._checkpoint(self._fraction())
             decoded = self._runtime.decode(encoded, self.language, self._options.beam_size)
             for window, (hypothesis, times) in zip(batch, decoded, strict=True):
-                words = place(times, window) if times else ()
+                words = place(times, window, self._clip) if times else ()
                 found.extend(self._utterances(words, hypothesis))
                 if words:
                     self._hear_out(window, words)

@@ -109,7 +109,9 @@ class WhisperRuntime:
             return language == "en"
         token = self._tokenizer.token_to_id(f"<|{language}|>")
         first, after = (self._tokenizer.token_to_id(mark) for mark in ("<|startoftranscript|>", "<|translate|>"))
-        return token is not None and first < token < after
+        if token is None or first is None or after is None:
+            return False
+        return bool(first < token < after)
 
     def encode(self, samples: Samples) -> Encoded:
         """`samples` are at most thirty seconds at 16 kHz."""
@@ -143,14 +145,15 @@ class WhisperRuntime:
         hypotheses = self._generate(windows, tokenizer, beam_size, 0.0)
         for index, window in enumerate(windows):
             if hypotheses[index].failed:
-                hypotheses[index] = self._fall_back(window, tokenizer, hypotheses[index])
+                hypotheses[index] = self.fall_back(window, language, hypotheses[index])
         spoken = [index for index, hypothesis in enumerate(hypotheses) if hypothesis.is_text]
         times = self._align([windows[index] for index in spoken], tokenizer, [hypotheses[index] for index in spoken])
         placed = dict(zip(spoken, times, strict=True))
         return [(hypothesis, placed.get(index)) for index, hypothesis in enumerate(hypotheses)]
 
-    def _fall_back(self, window: Encoded, tokenizer: Tokenizer, first: Hypothesis) -> Hypothesis:
+    def fall_back(self, window: Encoded, language: str, first: Hypothesis) -> Hypothesis:
         """The first success at a rising temperature; where there is none, `first` up to where it ran into a loop."""
+        tokenizer = self._tokenizer_for(language)
         for temperature in TEMPERATURES:
             (found,) = self._generate([window], tokenizer, 1, temperature)
             if not found.failed and found.is_text:

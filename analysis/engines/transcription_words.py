@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from analysis.engines.clip import Stretch
+import numpy as np
+
+from analysis.engines.clip import SAMPLE_RATE, Clip, Stretch
 from analysis.engines.transcription_decoding import TokenTimes
 from analysis.engines.transcription_windows import Window
 
@@ -20,8 +22,13 @@ _PAUSE = 0.7
 """Seconds. So much silence ends the utterance wherever it falls."""
 _REACH = 0.1
 """Seconds that a word may reach past its stretch: voice activity cuts soft first and last consonants."""
-_SHORTEST = 0.02
+_STEP = 0.02
 """Seconds: one step of the alignment."""
+_FRAME = 0.01
+"""Seconds over which the level is looked at to find where a word begins to sound."""
+_FEWEST_FRAMES = 6
+_FAINTEST = 1e-6
+"""Mean square that counts as silence: -60 dBFS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +41,15 @@ class PlacedWord:
     probability: float
 
 
-def place(times: TokenTimes, window: Window) -> tuple[PlacedWord, ...]:
-    """The window's words in the clip's time: in order, without overlap, each at least `_SHORTEST` long."""
-    placed: list[PlacedWord] = []
-    earliest = window.pieces[0].source
-    last = window.pieces[-1]
-    latest = last.source + last.duration
+def place(times: TokenTimes, window: Window, clip: Clip) -> tuple[PlacedWord, ...]:
+    """The window's words in the clip's time: in order, without overlap, each at least one step of the alignment long."""
+    words = []
     for word in _joined(times):
         start, end = _in_speech(*window.in_clip(word.start, word.end), window.speech)
-        start = min(max(start, earliest), latest - _SHORTEST)
-        end = min(max(end, start + _SHORTEST), latest)
-        if placed and start < placed[-1].end:
-            start = placed[-1].end
-            end = max(end, start)
-        earliest = start
-        placed.append(replace(word, start=start, end=end))
-    return tuple(placed)
+        if any(abs(start - stretch.start) < _REACH + _FRAME for stretch in window.speech):
+            start = _onset(clip, start, end)
+        words.append(replace(word, start=start, end=end))
+    return _in_order(words, window.extent)
 
 
 def utterances(words: Sequence[PlacedWord]) -> Iterator[tuple[PlacedWord, ...]]:
@@ -80,6 +80,37 @@ def _joined(times: TokenTimes) -> list[PlacedWord]:
     if opening and words:
         words[-1] = replace(words[-1], text=words[-1].text + opening)
     return words
+
+
+def _in_order(words: Sequence[PlacedWord], extent: Stretch) -> tuple[PlacedWord, ...]:
+    """Overlaps taken away from the later word; where that leaves no room at the end, words move forward again."""
+    shortest = min(_STEP, extent.duration / max(1, len(words)))
+    earliest, latest = extent.start, extent.end
+    placed: list[PlacedWord] = []
+    for word in words:
+        start = max(word.start, earliest)
+        earliest = max(word.end, start + shortest)
+        placed.append(replace(word, start=start, end=earliest))
+    for index in reversed(range(len(placed))):
+        end = min(placed[index].end, latest)
+        latest = min(placed[index].start, end - shortest)
+        placed[index] = replace(placed[index], start=latest, end=end)
+    return tuple(placed)
+
+
+def _onset(clip: Clip, start: float, end: float) -> float:
+    """Where the first word after a pause begins to sound. Alignment and voice activity both put it too early.
+
+    The first frame whose level in decibels is nearer to the loudest than to the quietest of the word's frames.
+    """
+    samples = clip.cut(start, end).samples
+    size = round(_FRAME * SAMPLE_RATE)
+    frames = samples[: len(samples) // size * size].reshape(-1, size)
+    if len(frames) < _FEWEST_FRAMES:
+        return start
+    levels = 10 * np.log10(np.mean(np.square(frames), axis=1) + _FAINTEST)
+    lowest, highest = float(levels.min()), float(levels.max())
+    return start + int(np.argmax(levels > (lowest + highest) / 2)) * _FRAME
 
 
 def _in_speech(start: float, end: float, speech: Sequence[Stretch]) -> tuple[float, float]:

