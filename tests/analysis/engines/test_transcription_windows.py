@@ -50,7 +50,7 @@ def test_no_window_is_longer_than_the_model_looks(given_clip: tuple[Clip, list[S
         assert len(window.samples(clip)) <= round(WINDOW_SECONDS * SAMPLE_RATE) + len(window.pieces)
 
 
-@given(clips_with_speech(), st.floats(0.0, 1.0))
+@given(clips_with_speech(), st.floats(0.0, 0.99))  # at 1.0 the span is empty and lies in the next piece as well
 def test_a_moment_in_a_window_is_the_same_moment_in_the_clip(
     given_clip: tuple[Clip, list[Stretch]], share: float
 ) -> None:
