@@ -20,6 +20,10 @@ NO_SPEECH_LIMIT = 0.25
 Whisper's own 0.6 lets through what its small models invent on music, animals and laughter (0.3 to 0.6 there with the base
 weights). Read speech under noise that left half of its words wrong stayed below 0.12, and its log-probability above -0.9.
 """
+CERTAIN_LOGPROB = -0.7
+"""Average log-probability that a text on doubted sound needs. On silence the base weights say "you" at -0.9 to -1.1, on
+laughs "ha" from -1.05: a margin, because the last digits differ between processors.
+"""
 FASTEST_SPEECH = 45
 """Characters per second; English is read at fifteen. What is faster was not spoken."""
 
@@ -62,6 +66,11 @@ class Hypothesis:
         return self.no_speech_probability > NO_SPEECH_LIMIT
 
     @property
+    def invented(self) -> bool:
+        """Sound that may be no speech, and a text that is less than certain."""
+        return self.doubted and self.avg_logprob < CERTAIN_LOGPROB
+
+    @property
     def failed(self) -> bool:
         """Whether to draw at a temperature what beam search did not find. For unlikely words on doubted sound: no."""
         return self.repeats or self.rushed or (self.unlikely and not self.doubted)
@@ -69,7 +78,9 @@ class Hypothesis:
     @property
     def is_text(self) -> bool:
         """Whether it may be reported. People do repeat themselves; a loop on doubted sound is not people."""
-        return bool(self.text) and not (self.unlikely or self.rushed or (self.repeats and self.doubted))
+        return bool(self.text) and not (
+            self.unlikely or self.rushed or self.invented or (self.repeats and self.doubted)
+        )
 
 
 def before_loop(tokens: Sequence[int]) -> tuple[int, ...]:

@@ -29,7 +29,13 @@ CHANT = "Polymsia, " * 20
 def test_likely_words_are_text_and_need_no_second_try() -> None:
     assert decoded(READ).is_text
     assert not decoded(READ).failed
-    assert decoded(READ, avg_logprob=-1.0, no_speech=0.9).is_text
+    assert decoded(READ, avg_logprob=-1.0).is_text
+
+
+def test_on_doubted_sound_only_a_certain_text_is_believed() -> None:
+    assert decoded(READ, avg_logprob=-0.7, no_speech=0.9).is_text
+    assert not decoded(READ, avg_logprob=-0.71, no_speech=0.26).is_text
+    assert decoded(READ, avg_logprob=-0.71, no_speech=0.25).is_text
 
 
 def test_unlikely_words_are_drawn_for_again_only_where_the_sound_is_not_doubted() -> None:
