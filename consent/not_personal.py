@@ -46,6 +46,7 @@ _TRAIL = {"audit.Event": "id code log at name outcome request_id entry"}
 
 _VAULT = {
     "vault.DataKey": "id organization key_class owner scope generation epoch wrapped created_at",
+    "vault.Epoch": "number begun_at retired_at destroyed_at",
     "vault.ShredOrder": "id code organization key_class owner scope reason ordered_at done_at certificate",
     "vault.SealedBlob": "id code organization key_class owners scope plaintext_size sealed_size sha256 created_at",
 }

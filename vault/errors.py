@@ -39,6 +39,13 @@ class ProviderWrongKey(ProviderUnavailable):
     code = "key_provider_wrong_key"
 
 
+class EpochDestroyed(ProviderUnavailable):
+    """The provider destroyed the epoch that wrapped this key. Rotation moves every key before it does that, so the keys database
+    is older than the provider: `manage.py vault recover` puts it right."""
+
+    code = "key_epoch_destroyed"
+
+
 class KeyringInvalid(ProviderUnavailable):
     """The keyring file is malformed or readable by others; waiting helps once somebody puts it right."""
 

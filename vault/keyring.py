@@ -1,4 +1,5 @@
-"""The keyring file: epoch keys by number, the blind-index key and signing keys by purpose, 32 random bytes each; JSON, mode 0600.
+"""The keyring file: epoch keys by number (0 is the standing key, which is never destroyed), the blind-index key and signing
+keys by purpose, 32 random bytes each; JSON, mode 0600.
 
 It is written whole, synced and renamed into place, so that a crash leaves the old file or the new one, and what a rewrite left
 out is in no file any more. It belongs in no backup of the databases. No Django here.
@@ -19,15 +20,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vault.errors import KeyringInvalid, ProviderUnavailable
 from vault.format import InputKey
+from vault.provider import STANDING
 
 VERSION: Final = 1
+FIRST: Final = 1
 CERTIFICATES: Final = "certificates"
 SIGNING_PURPOSES: Final = (CERTIFICATES,)
 
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """What the file holds. Its keys show nothing."""
+    """What the file holds. Its keys show nothing. `current` is the newest epoch; no number is used twice."""
 
     current: int
     epochs: Mapping[int, InputKey]
@@ -46,35 +49,39 @@ class Keyring:
 
 
 def ensure(path: Path) -> bool:
-    """Makes a keyring with one epoch, or adds the signing keys that one lacks. True when it wrote. Raises as `load` does."""
+    """Makes a keyring with one epoch, or adds the standing and signing keys that one lacks. True when it wrote. Raises as
+    `load` does."""
     with _locked(path):
         if not path.exists():
-            ring = Keyring(1, {1: InputKey.fresh()}, InputKey.fresh(), {})
+            ring = Keyring(FIRST, {FIRST: InputKey.fresh()}, InputKey.fresh(), {})
         else:
             ring = load(path)
-            if set(SIGNING_PURPOSES) <= set(ring.signing):
+            if set(SIGNING_PURPOSES) <= set(ring.signing) and STANDING in ring.epochs:
                 return False
-        fresh = {purpose: InputKey.fresh() for purpose in SIGNING_PURPOSES}
-        _write(path, replace(ring, signing=fresh | dict(ring.signing)))
+        signing = {purpose: InputKey.fresh() for purpose in SIGNING_PURPOSES} | dict(ring.signing)
+        _write(path, replace(ring, epochs={STANDING: InputKey.fresh()} | dict(ring.epochs), signing=signing))
         return True
 
 
-def begin_epoch(path: Path) -> int:
-    """Adds a fresh epoch key and makes it the current one; returns its number."""
-    return _rewrite(
-        path,
-        lambda ring: replace(
-            ring, current=ring.current + 1, epochs={**ring.epochs, ring.current + 1: InputKey.fresh()}
-        ),
-    ).current
+def begin_epoch(path: Path, epoch: int) -> None:
+    """Adds a fresh key for that epoch, which becomes the newest; idempotent. Raises `ValueError` for one that was destroyed."""
+
+    def with_it(ring: Keyring) -> Keyring:
+        if epoch in ring.epochs:
+            return ring
+        if epoch <= ring.current:
+            raise ValueError(f"epoch {epoch} was destroyed; no number is used twice")
+        return replace(ring, current=epoch, epochs={**ring.epochs, epoch: InputKey.fresh()})
+
+    _rewrite(path, with_it)
 
 
 def destroy_epoch(path: Path, epoch: int) -> None:
-    """Writes the keyring without that epoch's key; idempotent. Raises `ValueError` for the current epoch."""
+    """Writes the keyring without that epoch's key; idempotent. Raises `ValueError` for the newest epoch and the standing key."""
 
     def without(ring: Keyring) -> Keyring:
-        if epoch == ring.current:
-            raise ValueError("the current epoch cannot be destroyed: begin another first")
+        if epoch in (ring.current, STANDING):
+            raise ValueError("the newest epoch and the standing key are not destroyed: begin another epoch first")
         return replace(ring, epochs={number: key for number, key in ring.epochs.items() if number != epoch})
 
     _rewrite(path, without)
@@ -139,11 +146,12 @@ def _dump(ring: Keyring) -> bytes:
     ).encode()
 
 
-def _rewrite(path: Path, change: Callable[[Keyring], Keyring]) -> Keyring:
+def _rewrite(path: Path, change: Callable[[Keyring], Keyring]) -> None:
     with _locked(path):
-        ring = change(load(path))
-        _write(path, ring)
-        return ring
+        ring = load(path)
+        changed = change(ring)
+        if changed is not ring:
+            _write(path, changed)
 
 
 def _write(path: Path, ring: Keyring) -> None:

@@ -15,15 +15,16 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 
-from vault.errors import KeyMissing, KeyShredded, VaultError
+from vault import epochs, provider_choice
+from vault.epochs import KEYS_DATABASE
+from vault.errors import EpochDestroyed, KeyMissing, KeyShredded, VaultError
 from vault.format import InputKey
 from vault.key_cache import KeyCache
 from vault.models import DataKey, KeyClass, ShredOrder
-from vault.provider import KeyProvider, KeyringProvider
+from vault.provider import KeyProvider
 
 CACHE_SECONDS: Final = 1.0
 CACHE_SIZE: Final = 4096
-KEYS_DATABASE: Final = "keys"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,7 +65,7 @@ def provider() -> KeyProvider:
     """This process's key provider."""
     global _provider  # noqa: PLW0603 (one provider per process, made when first needed)
     if _provider is None:
-        _provider = KeyringProvider(settings.VOXGOV_KEYRING)
+        _provider = provider_choice.make(settings.VOXGOV_KEY_PROVIDER)
     return _provider
 
 
@@ -123,7 +124,7 @@ def _other_keys(now: Mapping[KeyName, int], key_ids: Sequence[bytes]) -> VaultEr
     """Why data names other keys than those in force. An older key of the same names was destroyed; without an order there
     is none, and a key that exists belongs to somebody else."""
     known = DataKey.objects.filter(id__in=[uuid.UUID(bytes=key_id) for key_id in key_ids])
-    foreign = any(KeyName(k.organization, KeyClass(k.key_class), k.owner, k.scope) not in now for k in known)
+    foreign = any(name_of(row) not in now for row in known)
     if foreign or not any(now.values()):
         return KeyMissing("the data names a key that is not its owner's")
     return KeyShredded("the key of this data was destroyed")
@@ -141,6 +142,14 @@ def binding(name: KeyName, key_id: bytes, generation: int) -> bytes:
     ).encode()
 
 
+def name_of(row: DataKey) -> KeyName:
+    return KeyName(row.organization, KeyClass(row.key_class), row.owner, row.scope)
+
+
+def binding_of(row: DataKey) -> bytes:
+    return binding(name_of(row), row.id.bytes, row.generation)
+
+
 def _in_force(name: KeyName, generation: int) -> HeldKey:
     return _find(name, generation) or _make(name, generation)
 
@@ -149,37 +158,47 @@ def _find(name: KeyName, generation: int) -> HeldKey | None:
     cached = _cache.get((name, generation))
     if cached is not None:
         return cached
-    row = DataKey.objects.filter(
+    rows = DataKey.objects.filter(
         organization=name.organization,
         key_class=name.key_class,
         owner=name.owner,
         scope=name.scope,
         generation=generation,
-    ).first()
+    )
+    row = rows.first()
     if row is None:
         return None
-    held = HeldKey(
-        row.id.bytes, provider().unwrap(row.epoch, bytes(row.wrapped), binding(name, row.id.bytes, generation))
-    )
+    try:
+        held = _unwrapped(row)
+    except EpochDestroyed:
+        # Rotation moved the key to another epoch between our two steps; otherwise the provider is right.
+        moved = rows.exclude(epoch=row.epoch).first()
+        if moved is None:
+            raise
+        held = _unwrapped(moved)
     _cache.put((name, generation), held)
     return held
 
 
+def _unwrapped(row: DataKey) -> HeldKey:
+    return HeldKey(row.id.bytes, provider().unwrap(row.epoch, bytes(row.wrapped), binding_of(row)))
+
+
 def _make(name: KeyName, generation: int) -> HeldKey:
     held = HeldKey(uuid.UUID(bytes=secrets.token_bytes(16), version=4).bytes, InputKey.fresh())
-    epoch = provider().current_epoch()
-    row = DataKey(
-        id=uuid.UUID(bytes=held.id),
-        organization=name.organization,
-        key_class=name.key_class,
-        owner=name.owner,
-        scope=name.scope,
-        generation=generation,
-        epoch=epoch,
-        wrapped=provider().wrap(epoch, held.key, binding(name, held.id, generation)),
-    )
     try:
         with transaction.atomic(using=KEYS_DATABASE):
+            epoch = epochs.hold_current(provider())
+            row = DataKey(
+                id=uuid.UUID(bytes=held.id),
+                organization=name.organization,
+                key_class=name.key_class,
+                owner=name.owner,
+                scope=name.scope,
+                generation=generation,
+                epoch=epoch,
+                wrapped=provider().wrap(epoch, held.key, binding(name, held.id, generation)),
+            )
             row.save(force_insert=True)
     except IntegrityError:
         # Somebody made it first, or it is of an order that was carried out meanwhile.

@@ -1,4 +1,7 @@
-"""Wrapped keys (in the `keys` database), orders to shred them, and the sealed files. Owners are opaque codes; no foreign keys."""
+"""Epochs and wrapped keys (in the `keys` database), orders to shred them, and the sealed files.
+
+Owners are opaque codes, without foreign keys.
+"""
 
 from typing import ClassVar
 
@@ -11,6 +14,22 @@ class KeyClass(models.TextChoices):
     SUBJECT = "subject"
     WORK = "work"
     RECORD = "record"
+
+
+class Epoch(models.Model):
+    """An epoch of the provider's key, by its number only: the key itself is in no database. In the `keys` database.
+
+    New data keys are wrapped under the newest epoch that is not retired. Retired: no key is wrapped under it any more. Destroyed:
+    no key was left under it, and the provider's key is gone.
+    """
+
+    number = models.IntegerField(primary_key=True)
+    begun_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True)
+    destroyed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"epoch {self.number}"
 
 
 class DataKey(models.Model):
@@ -32,6 +51,7 @@ class DataKey(models.Model):
                 fields=["organization", "key_class", "owner", "scope", "generation"], name="one_key_per_generation"
             ),
         ]
+        indexes: ClassVar = [models.Index(fields=["epoch", "id"], name="data_key_epoch")]
 
     def __str__(self) -> str:
         return str(self.id)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Model
 
-KEYS_MODELS = frozenset({("vault", "datakey")})
+KEYS_MODELS = frozenset({("vault", "datakey"), ("vault", "epoch")})
 
 
 class KeysRouter:

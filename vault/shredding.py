@@ -14,8 +14,7 @@ from vault import format as sealed_format
 from vault import keys as key_store
 from vault.errors import SealBroken
 from vault.keyring import CERTIFICATES
-from vault.keys import KeyName
-from vault.models import DataKey, KeyClass, SealedBlob, ShredOrder
+from vault.models import DataKey, SealedBlob, ShredOrder
 from vault.ports import key_events
 
 _BATCH: Final = 500
@@ -115,7 +114,7 @@ def _take(code: str) -> ShredOrder | None:
 
 def _closed(keys: Sequence[DataKey]) -> list[DataKey]:
     """The keys that orders have closed: those of an older generation than the orders now count."""
-    names = {key.pk: KeyName(key.organization, KeyClass(key.key_class), key.owner, key.scope) for key in keys}
+    names = {key.pk: key_store.name_of(key) for key in keys}
     now = key_store.generations(list(set(names.values())))
     return [key for key in keys if key.generation < now[names[key.pk]]]
 

@@ -143,6 +143,14 @@ def database_from_url(url: str) -> dict[str, Any]:
     }
 
 
+def key_provider() -> dict[str, str]:
+    """Which key provider is used and how it is reached: `VOXGOV_KEY_PROVIDER`, and the settings of that provider."""
+    kind = text("VOXGOV_KEY_PROVIDER", "keyring")
+    if kind == "keyring":
+        return {"kind": kind, "path": text("VOXGOV_KEYRING", str(var_dir() / "secrets" / "keyring.json"))}
+    raise SettingInvalid(f"VOXGOV_KEY_PROVIDER must be keyring, not {kind!r}: correct it in the environment.")
+
+
 def create_secrets(var: Path) -> dict[str, str]:
     """Makes `secrets/` (0700) and each secret in it (0600) that is not there yet; answers the settings that name them.
 

@@ -32,7 +32,7 @@ def _broker() -> None:
 
 
 def _keyring() -> None:
-    provider().current_epoch()
+    provider().epochs()
 
 
 NEEDED: Final[Mapping[str, Callable[[], None]]] = {

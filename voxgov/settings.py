@@ -192,7 +192,11 @@ CELERY_TIMEZONE = "UTC"
 
 VOXGOV_BLOB_DIR = VAR_DIR / "blobs"
 VOXGOV_MODELS_DIR = environment.models_dir()
-VOXGOV_KEYRING = Path(environment.text("VOXGOV_KEYRING", str(VAR_DIR / "secrets" / "keyring.json")))
+VOXGOV_KEY_PROVIDER = environment.key_provider()
+VOXGOV_EPOCH_DAYS = environment.integer("VOXGOV_EPOCH_DAYS", 7, at_least=1)
+VOXGOV_KEYRING_BACKUP_DAYS = environment.integer("VOXGOV_KEYRING_BACKUP_DAYS", 0)
+VOXGOV_REWRAPPED_DIR = VAR_DIR / "rewrapped"
+VOXGOV_JOURNAL_DIR = Path(environment.text("VOXGOV_JOURNAL", str(VAR_DIR / "journal")))
 VOXGOV_MAX_AUDIO_BYTES = environment.integer("VOXGOV_MAX_AUDIO_BYTES", 4 * 1024**3)
 VOXGOV_THREADS = environment.integer("VOXGOV_THREADS", 2)
 VOXGOV_ASR_MODEL = environment.text("VOXGOV_ASR_MODEL", "whisper-base")

@@ -13,10 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from vault import keyring
-from vault.errors import KeyringInvalid, KeyShredded, ProviderUnavailable, ProviderWrongKey
+from vault.errors import EpochDestroyed, KeyringInvalid, ProviderUnavailable, ProviderWrongKey
 from vault.format import InputKey
 from vault.keyring import CERTIFICATES
-from vault.provider import KeyringProvider
+from vault.provider import STANDING
+from vault.provider_keyring import KeyringProvider
 
 BINDING = b"whose key it is"
 
@@ -45,7 +46,7 @@ def test_it_is_made_once_for_its_owner_alone(path: Path) -> None:
 def test_every_key_in_it_is_another_one(path: Path) -> None:
     ring = json.loads(path.read_text())
     keys = [*ring["epochs"].values(), ring["blind"], *ring["signing"].values()]
-    assert len(set(keys)) == len(keys) == 3
+    assert len(set(keys)) == len(keys) == 4
     assert all(len(base64.b64decode(key)) == 32 for key in keys)
 
 
@@ -66,7 +67,7 @@ def test_a_wrapped_key_opens_for_its_binding_and_epoch_only(path: Path) -> None:
     wrapped = provider.wrap(1, InputKey(b"k" * 32), BINDING)
     assert b"k" * 32 not in wrapped
     assert provider.unwrap(1, wrapped, BINDING).reveal() == b"k" * 32
-    keyring.begin_epoch(path)
+    keyring.begin_epoch(path, 2)
     for epoch, sealed, binding in [
         (1, wrapped, b"somebody else's"),
         (2, wrapped, BINDING),
@@ -84,47 +85,70 @@ def test_a_wrapped_key_opens_for_its_binding_and_epoch_only(path: Path) -> None:
 
 def test_a_new_epoch_wraps_and_the_old_one_still_opens(path: Path) -> None:
     wrapped = now(path).wrap(1, InputKey(bytes(32)), BINDING)
-    assert keyring.begin_epoch(path) == 2
-    assert now(path).current_epoch() == 2
+    keyring.begin_epoch(path, 2)
+    assert now(path).epochs() == (1, 2)
     assert now(path).unwrap(1, wrapped, BINDING).reveal() == bytes(32)
 
 
 def test_a_destroyed_epoch_opens_nothing_and_its_key_is_in_no_file(path: Path) -> None:
     wrapped = now(path).wrap(1, InputKey(bytes(32)), BINDING)
     key = json.loads(path.read_text())["epochs"]["1"]
-    keyring.begin_epoch(path)
+    keyring.begin_epoch(path, 2)
     for _ in range(2):
         keyring.destroy_epoch(path, 1)
-    with pytest.raises(KeyShredded):
+    with pytest.raises(EpochDestroyed):
         now(path).unwrap(1, wrapped, BINDING)
     for file in path.parent.iterdir():
         assert key.encode() not in file.read_bytes()
 
 
 def test_the_current_epoch_is_not_destroyed(path: Path) -> None:
-    with pytest.raises(ValueError, match="begin another first"):
-        keyring.destroy_epoch(path, 1)
-    assert now(path).current_epoch() == 1
+    for epoch in (1, STANDING):
+        with pytest.raises(ValueError, match="begin another epoch first"):
+            keyring.destroy_epoch(path, epoch)
+    assert now(path).epochs() == (1,)
+
+
+def test_beginning_an_epoch_twice_makes_one_and_a_destroyed_number_is_never_used_again(path: Path) -> None:
+    keyring.begin_epoch(path, 2)
+    wrapped = now(path).wrap(2, InputKey(bytes(32)), BINDING)
+    keyring.begin_epoch(path, 2)
+    assert now(path).unwrap(2, wrapped, BINDING).reveal() == bytes(32)
+    keyring.destroy_epoch(path, 1)
+    with pytest.raises(ValueError, match="no number is used twice"):
+        keyring.begin_epoch(path, 1)
+    assert now(path).epochs() == (2,)
+
+
+def test_the_standing_key_outlives_every_epoch(path: Path) -> None:
+    wrapped = now(path).wrap(STANDING, InputKey(b"j" * 32), BINDING)
+    keyring.begin_epoch(path, 2)
+    keyring.destroy_epoch(path, 1)
+    assert now(path).unwrap(STANDING, wrapped, BINDING).reveal() == b"j" * 32
 
 
 def test_a_running_process_sees_a_rewrite_within_a_second(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = now(path)
-    assert provider.current_epoch() == 1
-    keyring.begin_epoch(path)
+    wrapped = provider.wrap(1, InputKey(bytes(32)), BINDING)
+    keyring.begin_epoch(path, 2)
+    provider.wrap(2, InputKey(bytes(32)), BINDING)  # a new epoch at once
+    keyring.begin_epoch(path, 3)
+    keyring.destroy_epoch(path, 1)
     monkeypatch.setattr(provider, "recheck_seconds", 0.0)
     assert KeyringProvider.recheck_seconds <= 1.0
-    assert provider.current_epoch() == 2
+    with pytest.raises(EpochDestroyed):
+        provider.unwrap(1, wrapped, BINDING)
 
 
 def test_yesterdays_keyring_is_refused_by_a_running_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     yesterday = path.read_bytes()
-    keyring.begin_epoch(path)
+    keyring.begin_epoch(path, 2)
     provider = now(path)
-    assert provider.current_epoch() == 2
+    assert provider.epochs() == (1, 2)
     path.write_bytes(yesterday)
     monkeypatch.setattr(provider, "recheck_seconds", 0.0)
     with pytest.raises(KeyringInvalid, match="earlier epoch"):
-        provider.current_epoch()
+        provider.epochs()
     with pytest.raises(ProviderWrongKey, match="older than the database"):
         now(path).unwrap(2, bytes(60), BINDING)
 
@@ -146,16 +170,16 @@ def test_yesterdays_keyring_is_refused_by_a_running_process(path: Path, monkeypa
 def test_what_is_no_keyring_is_refused(path: Path, change: dict[str, object]) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(KeyringInvalid):
-        now(path).current_epoch()
+        now(path).epochs()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "{}"])
 def test_a_damaged_keyring_is_refused_and_never_replaced(path: Path, text: str) -> None:
     path.write_text(text)
     attempts: list[Callable[[], object]] = [
-        lambda: now(path).current_epoch(),
+        lambda: now(path).epochs(),
         lambda: keyring.ensure(path),
-        lambda: keyring.begin_epoch(path),
+        lambda: keyring.begin_epoch(path, 2),
     ]
     for attempt in attempts:
         with pytest.raises(KeyringInvalid):
@@ -167,15 +191,15 @@ def test_a_keyring_that_others_can_read_is_refused(path: Path) -> None:
     for mode in (0o640, 0o604, 0o620, 0o601):
         path.chmod(mode)
         with pytest.raises(KeyringInvalid, match="0600"):
-            now(path).current_epoch()
+            now(path).epochs()
         with pytest.raises(KeyringInvalid):
-            keyring.begin_epoch(path)
+            keyring.begin_epoch(path, 2)
 
 
 def test_a_missing_keyring_is_not_made_by_reading(tmp_path: Path) -> None:
     path = tmp_path / "keyring.json"
     with pytest.raises(ProviderUnavailable):
-        now(path).current_epoch()
+        now(path).epochs()
     assert not path.exists()
 
 
@@ -193,12 +217,21 @@ def test_many_processes_make_one_keyring(tmp_path: Path) -> None:
 
 
 def test_writers_at_once_lose_no_epoch(path: Path) -> None:
-    threads = [threading.Thread(target=keyring.begin_epoch, args=(path,)) for _ in range(8)]
+    found: list[int] = []
+
+    def begin_the_next() -> None:
+        for epoch in range(2, 10):
+            keyring.begin_epoch(path, epoch)
+            now(path).wrap(epoch, InputKey(bytes(32)), BINDING)
+            found.append(epoch)
+
+    threads = [threading.Thread(target=begin_the_next) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(keyring.load(path).epochs) == list(range(1, 10))
+    assert len(found) == 4 * 8
+    assert now(path).epochs() == tuple(range(1, 10))
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
@@ -211,9 +244,10 @@ def test_a_crash_while_writing_leaves_the_old_keyring(path: Path, monkeypatch: p
     with monkeypatch.context() as patch:
         patch.setattr(os if step == "fsync" else Path, step, full)
         with pytest.raises(ProviderUnavailable, match="No space left"):
-            keyring.begin_epoch(path)
+            keyring.begin_epoch(path, 2)
     assert path.read_bytes() == before
-    assert keyring.begin_epoch(path) == 2
+    keyring.begin_epoch(path, 2)
+    assert now(path).epochs() == (1, 2)
 
 
 def test_a_signature_verifies_under_the_public_key(path: Path) -> None:
@@ -226,6 +260,6 @@ def test_a_signature_verifies_under_the_public_key(path: Path) -> None:
 
 def test_the_blind_key_survives_every_rewrite(path: Path) -> None:
     before = now(path).blind(b"value")
-    keyring.begin_epoch(path)
+    keyring.begin_epoch(path, 2)
     keyring.destroy_epoch(path, 1)
     assert now(path).blind(b"value") == before

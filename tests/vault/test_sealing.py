@@ -36,7 +36,7 @@ def tenant() -> Tenant:
 @pytest.fixture
 def keyring_file() -> Iterator[Path]:
     """The live keyring; whatever the test did to it, it comes back."""
-    path: Path = django_settings.VOXGOV_KEYRING
+    path = Path(django_settings.VOXGOV_KEY_PROVIDER["path"])
     before = path.read_bytes()
     yield path
     path.unlink(missing_ok=True)

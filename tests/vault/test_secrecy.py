@@ -21,7 +21,7 @@ from vault.errors import VaultError
 from vault.format import Header, InputKey, combine, open_sealed, seal
 from vault.key_cache import KeyCache
 from vault.keys import HeldKey
-from vault.provider import KeyringProvider
+from vault.provider_keyring import KeyringProvider
 from vault.ranges import ChunkReader
 
 SECRET = bytes(range(100, 132))
@@ -114,13 +114,13 @@ def failing_calls(tmp_path: Path) -> list[Callable[[], object]]:
         lambda: open_sealed(combine([key, other]), header, context, sealed),
         lambda: ChunkReader(key, encoded, lambda at, n: sealed[18:][at : at + n], len(sealed) - 18),
         lambda: ChunkReader(key, encoded, lambda at, n: good[at : at + n][:-1] + b"?", len(good)),
-        lambda: KeyringProvider(ring).current_epoch(),
+        lambda: KeyringProvider(ring).epochs(),
         lambda: KeyringProvider(whole).unwrap(1, bytes(60), b"binding"),
         lambda: KeyringProvider(whole).unwrap(2, bytes(60), b"binding"),
         lambda: KeyringProvider(whole).wrap(7, key, b"binding"),
         lambda: KeyringProvider(whole).sign("nothing", b"x"),
         lambda: keyring.ensure(ring),
-        lambda: keyring.begin_epoch(full),
+        lambda: keyring.begin_epoch(full, 2),
         lambda: keyring.destroy_epoch(whole, 1),
         lambda: combine([]),
     ]

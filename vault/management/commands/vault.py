@@ -3,10 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from vault import keyring, shredding, storage
+from vault import keys, shredding, storage
 
 
 class Command(BaseCommand):
@@ -18,8 +17,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["what"] == "init":
-            wrote = keyring.ensure(settings.VOXGOV_KEYRING)
-            self.stdout.write(f"{settings.VOXGOV_KEYRING} {'written' if wrote else 'is there already'}")
+            made = keys.provider().ensure()
+            self.stdout.write("the key provider has what it needs" + ("" if made else " already"))
         else:
             self.stdout.write(f"keys destroyed after their order: {shredding.destroy_stray_keys()}")
             self.stdout.write(f"files removed that no row names: {storage.remove_orphans()}")
