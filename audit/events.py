@@ -36,6 +36,8 @@ class EventName(StrEnum):
 
     # vault
     KEY_DESTROYED = "vault:key:destroyed"
+    KEY_EPOCH_BEGUN = "vault:epoch:begun"
+    KEY_EPOCH_DESTROYED = "vault:epoch:destroyed"
 
     # analysis
     RECORDING_CREATED = "analysis:recording:created"

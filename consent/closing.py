@@ -1,14 +1,20 @@
-"""What the end of a grant sets in motion, in the same transaction: orders to destroy what was derived, and keys to shred.
+"""What the end of a grant sets in motion, in the same transaction: orders to destroy what was derived, keys to shred, and a note in
+the journal, so that no backup brings the grant back.
 
 A withdrawal and a refusal that replaces a grant both come through here.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from consent.models import CurrentGrant, DestructionOrder, Subject
 from consent.vocabulary import GrantState
-from vault import sealing
+from vault import journal, sealing
 from vault.models import KeyClass
+
+WITHDRAWAL: Final = "withdrawal"
+ERASURE: Final = "erasure"
+"""What the journal calls the end of grants, and of a whole person."""
 
 
 def order_destruction(
@@ -34,6 +40,14 @@ def order_destruction(
         )
         for purpose, scopes in sorted(by_purpose.items())
     ]
+    journal.note(
+        WITHDRAWAL,
+        {
+            "project": subject.project.code,
+            "subject": subject.code,
+            "grants": sorted([row.purpose.code, row.scope] for row in rows),
+        },
+    )
     for scope in sorted({row.scope for row in rows} - still_granted):
         sealing.shred(organization, owner=subject.code, key_class=KeyClass.SUBJECT, scope=scope, reason=reason)
     return orders

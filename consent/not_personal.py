@@ -51,6 +51,8 @@ _VAULT = {
     "vault.SealedBlob": "id code organization key_class owners scope plaintext_size sealed_size sha256 created_at",
 }
 
+_JOURNAL = {"vault.JournalNote": "id kind body at"}
+
 _MODELS = {"analysis.Result": "model"}
 
 _NEVER_WRITTEN = {
@@ -77,6 +79,7 @@ def declare_fields_that_hold_nothing_personal() -> None:
         ("It names the program or member of staff who acted, by an opaque code.", _ACTORS),
         ("Entries name nobody: everything personal is blinded before it is written.", _TRAIL),
         ("Wrapped keys, orders and files are known by opaque codes that have to outlive the data.", _VAULT),
+        ("It waits milliseconds for the journal, and names opaque codes only.", _JOURNAL),
         ("It describes the model that made a result.", _MODELS),
         ("Never written: the trail takes its place; a test says so.", _NEVER_WRITTEN),
         ("Django's own registry of models and permissions.", _DJANGO),

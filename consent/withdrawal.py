@@ -12,12 +12,12 @@ from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent import subjects
-from consent.closing import order_destruction
+from consent.closing import ERASURE, order_destruction
 from consent.errors import NothingToWithdraw
 from consent.granting import revise
 from consent.models import ConsentRecord, CurrentGrant, DestructionOrder, Purpose, Subject
 from consent.vocabulary import GrantState, Scope
-from vault import sealing
+from vault import journal, sealing
 from vault.models import KeyClass
 
 
@@ -95,6 +95,7 @@ def erase(subject: Subject, *, actor: Actor) -> DestructionOrder:
         order = DestructionOrder.objects.create(
             organization=organization, project=locked.project, subject=locked.code, reason="erasure"
         )
+        journal.note(ERASURE, {"project": locked.project.code, "subject": locked.code})
         sealing.shred(organization, owner=locked.code, key_class=KeyClass.SUBJECT, reason="erasure")
         sealing.shred(organization, owner=locked.code, key_class=KeyClass.RECORD, reason="erasure")
         trail.record(

@@ -63,3 +63,28 @@ class ShredOutsideTransaction(VaultError):
     """A shred order was written outside a transaction."""
 
     code = "shred_outside_transaction"
+
+
+class RotationUnderWay(VaultError):
+    """Another process is rotating the keys at this moment."""
+
+    code = "rotation_under_way"
+    transient = True
+
+
+class KeysUnopenable(VaultError):
+    """A rotation met keys that do not open at this provider. Their epoch stays until somebody decides: `manage.py vault status`."""
+
+    code = "keys_unopenable"
+
+
+class JournalUnwritten(StorageUnavailable):
+    """What was done is in force, but its record outside the databases could not be written; it will be as soon as it can."""
+
+    code = "journal_unwritten"
+
+
+class JournalBroken(VaultError):
+    """A line of the journal is altered, missing or not ours; the message says where."""
+
+    code = "journal_broken"

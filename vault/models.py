@@ -100,3 +100,15 @@ class SealedBlob(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+
+class JournalNote(models.Model):
+    """What waits to be written to the journal: there from the commit of what it speaks of until the line is on the disk."""
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=32)
+    body = models.JSONField()
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"

@@ -10,14 +10,13 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from cryptography.exceptions import InvalidTag
-from django.db import connection, transaction
+from django.db import transaction
 
 from vault import format as sealed_format
 from vault import keys as key_store
-from vault import storage
-from vault.codes import new_code
+from vault import shredding, storage
 from vault.context import Context
-from vault.errors import SealBroken, ShredOutsideTransaction
+from vault.errors import SealBroken
 from vault.format import Header
 from vault.keys import KeyName
 from vault.models import KeyClass, SealedBlob, ShredOrder
@@ -188,11 +187,7 @@ def open_range(context: Context, keys: Sequence[KeyName], blob: SealedBlob) -> R
 
 def shred(organization: str, *, owner: str, key_class: KeyClass, scope: str = "", reason: str) -> ShredOrder:
     """Orders keys destroyed, in the caller's transaction: from its commit on nothing under them opens. No `scope`: all."""
-    if not connection.in_atomic_block:
-        raise ShredOutsideTransaction("a shred order must commit with what closes the gate")
-    return ShredOrder.objects.create(
-        code=new_code(), organization=organization, key_class=key_class, owner=owner, scope=scope, reason=reason
-    )
+    return shredding.place_order(organization, owner=owner, key_class=key_class, scope=scope, reason=reason)
 
 
 def discard(blob: SealedBlob) -> None:

@@ -1,22 +1,28 @@
-"""Carrying out shred orders. Resumable: what goes is written down first, then the keys are destroyed, then the files that needed
-them are deleted, then the order is marked done with its signed certificate; every step may run again after a crash."""
+"""Orders to shred keys, and carrying them out. Resumable: what goes is written down first, then the keys are destroyed, then the
+files that needed them are deleted, then the order is marked done with its signed certificate; every step may run again after a
+crash."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
-from vault import certificate, storage
+from vault import certificate, journal, rewrapped, rotation, storage
 from vault import format as sealed_format
 from vault import keys as key_store
-from vault.errors import SealBroken
+from vault.codes import new_code
+from vault.errors import SealBroken, ShredOutsideTransaction
+from vault.journal import Entry
 from vault.keyring import CERTIFICATES
-from vault.models import DataKey, SealedBlob, ShredOrder
+from vault.models import DataKey, KeyClass, SealedBlob, ShredOrder
 from vault.ports import key_events
 
+ORDER: Final = "shred-order"
+"""What the journal calls an order."""
+_NOTED: Final = ("code", "organization", "key_class", "owner", "scope", "reason")
 _BATCH: Final = 500
 _NO_KEY: Final = UUID(int=0)
 
@@ -28,6 +34,25 @@ class Shredded:
     order: str
     key_ids: tuple[str, ...]
     blobs: int
+
+
+def place_order(organization: str, *, owner: str, key_class: KeyClass, scope: str, reason: str) -> ShredOrder:
+    """A new order in the caller's transaction; in the journal before it is acknowledged. Raises `ShredOutsideTransaction`."""
+    if not connection.in_atomic_block:
+        raise ShredOutsideTransaction("a shred order must commit with what closes the gate")
+    made: ShredOrder = ShredOrder.objects.create(
+        code=new_code(), organization=organization, key_class=key_class, owner=owner, scope=scope, reason=reason
+    )
+    journal.note(ORDER, {name: str(getattr(made, name)) for name in _NOTED})
+    return made
+
+
+def replay(entry: Entry) -> bool:
+    """Puts an order of the journal into force again where this database does not have it. True when it had not."""
+    _, made = ShredOrder.objects.get_or_create(
+        code=entry.body["code"], defaults={name: entry.body[name] for name in _NOTED if name != "code"}
+    )
+    return bool(made)
 
 
 def carry_out_orders(limit: int = 200) -> list[Shredded]:
@@ -61,8 +86,7 @@ def carry_out(code: str) -> Shredded | None:
         planned: dict[str, list[str]] = order.certificate or {"keys": [], "blobs": []}
         ids = planned["keys"]
         # Its own database, its own commit: from here on the keys are gone, whatever becomes of this transaction.
-        DataKey.objects.filter(pk__in=[UUID(key) for key in ids]).delete()
-        key_store.forget_cached()
+        _destroy_keys([UUID(key) for key in ids])
         for blob in planned["blobs"]:
             storage.remove(blob)
         SealedBlob.objects.filter(code__in=planned["blobs"]).delete()
@@ -79,13 +103,23 @@ def destroy_stray_keys() -> int:
 
     Nothing was ever readable under them again; this ends their being there. Returns how many.
     """
-    destroyed = 0
+    return sum(_destroy_keys(keys) for keys in stray_keys())
+
+
+def stray_keys() -> Iterator[list[UUID]]:
+    """The ids of keys that orders closed and that are there still, in batches; of open orders as well."""
     after = _NO_KEY
     while rows := list(DataKey.objects.filter(pk__gt=after).order_by("pk")[:_BATCH]):
         after = rows[-1].pk
-        strays = _closed(rows)
-        destroyed += DataKey.objects.filter(pk__in=[key.pk for key in strays]).delete()[0]
-    return destroyed
+        yield [key.pk for key in _closed(rows)]
+
+
+def _destroy_keys(ids: Sequence[UUID]) -> int:
+    """The rows first, then the copies that a rotation left: one that is under way holds the rows until its copies are written."""
+    deleted: int = DataKey.objects.filter(pk__in=ids).delete()[0]
+    key_store.forget_cached()
+    rewrapped.drop(ids)
+    return deleted
 
 
 def _write_down(code: str) -> ShredOrder | None:
@@ -160,6 +194,7 @@ def _certificate(order: ShredOrder, ids: Sequence[str], blobs: int) -> dict[str,
             "destroyed_at": order.done_at.isoformat(),
             "keys": list(ids),
             "blobs": blobs,
+            "backups_powerless_from": rotation.powerless_from().isoformat(),
         },
         provider.public_key(CERTIFICATES),
         lambda message: provider.sign(CERTIFICATES, message),

@@ -41,18 +41,18 @@ class DraftFile:
         self._draft = self._final.with_name(f"{code}.draft")
         if self._final.exists():
             raise FileExistsError(f"there is a sealed file {code} already")
-        with _storage_errors("written"):
+        with storage_errors("written"):
             _make_directory(self._final.parent)
             descriptor = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._file: BinaryIO = os.fdopen(descriptor, "wb")
 
     def write(self, sealed: bytes) -> None:
-        with _storage_errors("written"):
+        with storage_errors("written"):
             self._file.write(sealed)
 
     def publish(self) -> None:
         """Whole and on the disk when this returns."""
-        with _storage_errors("written"):
+        with storage_errors("written"):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
@@ -63,26 +63,26 @@ class DraftFile:
         # Closing writes what is still buffered, which a full disk refuses: the draft goes all the same.
         with suppress(OSError):
             self._file.close()
-        with _storage_errors("removed"):
+        with storage_errors("removed"):
             self._draft.unlink(missing_ok=True)
             self._final.unlink(missing_ok=True)
 
 
 def open_file(code: str) -> BinaryIO:
     """Raises `StorageUnavailable`."""
-    with _storage_errors("read"):
+    with storage_errors("read"):
         return path_of(code).open("rb")
 
 
 def read(file: BinaryIO, length: int) -> bytes:
     """Up to `length` bytes. Raises `StorageUnavailable`."""
-    with _storage_errors("read"):
+    with storage_errors("read"):
         return file.read(length)
 
 
 def read_start(code: str, length: int) -> bytes | None:
     """The first `length` bytes of a file, None when there is none. Raises `StorageUnavailable`."""
-    with _storage_errors("read"):
+    with storage_errors("read"):
         try:
             with path_of(code).open("rb") as file:
                 return file.read(length)
@@ -93,7 +93,7 @@ def read_start(code: str, length: int) -> bytes | None:
 def remove(code: str) -> bool:
     """Deletes the file; False when there was none. Raises `StorageUnavailable`."""
     path = path_of(code)
-    with _storage_errors("removed"):
+    with storage_errors("removed"):
         try:
             path.unlink()
         except FileNotFoundError:
@@ -160,7 +160,7 @@ def _make_directory(path: Path) -> None:
 
 
 @contextmanager
-def _storage_errors(done: str) -> Iterator[None]:
+def storage_errors(done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -14,6 +14,12 @@ app.conf.beat_schedule = {
     "ring again for waiting jobs": {"task": "analysis.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "carry out orders to destroy": {"task": "consent.destruction", "schedule": 5.0, "options": {"expires": 5}},
     "shred what was ordered shredded": {"task": "vault.shred", "schedule": 5.0, "options": {"expires": 5}},
+    "write what the journal still lacks": {"task": "vault.journal", "schedule": 5.0, "options": {"expires": 5}},
+    "rotate the keys when their days are over": {
+        "task": "vault.rotate",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "destroy what is past its term": {"task": "consent.retention", "schedule": 600.0, "options": {"expires": 600}},
     "destroy keys that nothing names": {"task": "vault.stray_keys", "schedule": 86400.0, "options": {"expires": 3600}},
     "give up abandoned uploads": {"task": "analysis.tidy", "schedule": 60.0, "options": {"expires": 60}},

@@ -5,7 +5,7 @@ from django.db import close_old_connections
 
 from analysis import claiming, tidying
 from consent import destruction, retention
-from vault import shredding
+from vault import journal, rotation, shredding
 
 
 @shared_task(name="analysis.run")
@@ -44,3 +44,13 @@ def shred_keys() -> None:
 @shared_task(name="vault.stray_keys")
 def destroy_stray_keys() -> None:
     shredding.destroy_stray_keys()
+
+
+@shared_task(name="vault.rotate")
+def rotate_keys() -> None:
+    rotation.rotate_if_due()
+
+
+@shared_task(name="vault.journal")
+def write_journal() -> None:
+    journal.flush()

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from accounts.models import ApiClient, User
+from django.db import transaction
+
+from accounts.models import ApiClient, Organization, User
 from audit import ports as audit_ports
 from audit import trail
+from audit.entry import ObjectKind, Reference
 from audit.events import EventName
+from consent import restoring
 from vault import plugs
 from vault import ports as vault_ports
 from voxgov import celery
@@ -16,6 +20,7 @@ def plug_in() -> None:
     celery.app.set_default()  # the rooms ring through whatever application is current
     audit_ports.name_resolver.insert(_names)
     vault_ports.key_events.insert(KeyTrail())
+    vault_ports.journal_replay.insert(restoring.replay)
     plugs.require_all()
 
 
@@ -37,3 +42,21 @@ class KeyTrail:
             reason=reason,
             detail={"keys": len(keys)},
         )
+
+    def epoch_begun(self, epoch: int) -> None:
+        self._in_every_log(EventName.KEY_EPOCH_BEGUN, epoch)
+
+    def epoch_destroyed(self, epoch: int) -> None:
+        self._in_every_log(EventName.KEY_EPOCH_DESTROYED, epoch)
+
+    def _in_every_log(self, name: EventName, epoch: int) -> None:
+        """An epoch wraps the keys of every organization, so each log says what became of it."""
+        with transaction.atomic():
+            for organization in Organization.objects.order_by("pk").values_list("code", flat=True):
+                trail.record(
+                    name,
+                    organization=organization,
+                    actor=trail.system("rotation"),
+                    objects=[Reference(ObjectKind.ORGANIZATION, organization)],
+                    detail={"epoch": epoch},
+                )

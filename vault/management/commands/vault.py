@@ -1,24 +1,71 @@
-"""`manage.py vault init` makes the keyring, or adds what it lacks; `manage.py vault tidy` ends what crashes left behind."""
+"""`manage.py vault init | rotate | status | recover | tidy`: looks after the key provider, the keys and the sealed files."""
 
+import dataclasses
+import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.core.serializers.json import DjangoJSONEncoder
 
-from vault import keys, shredding, storage
+from vault import journal, keys, recovery, rotation, shredding, status, storage
+from vault.errors import VaultError
+
+_BAR = 30
 
 
 class Command(BaseCommand):
-    help = "Looks after the vault's keys and sealed files."
+    help = "Looks after the vault: its key provider, its keys and its sealed files."
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["init", "tidy"])
+        what = parser.add_subparsers(dest="what", required=True)
+        what.add_parser("init", help="make what the key provider and the journal lack; safe to repeat")
+        what.add_parser(
+            "rotate", help="begin an epoch, move every key to it, destroy the old one; goes on where it was cut off"
+        )
+        shown = what.add_parser("status", help="where epochs, keys, orders, files and the journal stand")
+        shown.add_argument("--json", action="store_true", help="print JSON")
+        shown.add_argument("--check", action="store_true", help="exit with 1 when something needs attention")
+        what.add_parser("recover", help="after a database was restored: replay the journal, find the surviving keys")
+        what.add_parser("tidy", help="end what crashes left behind")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["what"] == "init":
-            made = keys.provider().ensure()
-            self.stdout.write("the key provider has what it needs" + ("" if made else " already"))
+        try:
+            getattr(self, f"_{options['what']}")(options)
+        except VaultError as problem:
+            raise CommandError(f"{problem} ({problem.code})") from problem
+
+    def _init(self, options: dict[str, Any]) -> None:
+        made = [keys.provider().ensure(), journal.ensure()]
+        self.stdout.write("key provider and journal " + ("are ready" if any(made) else "were ready already"))
+
+    def _rotate(self, options: dict[str, Any]) -> None:
+        done = rotation.rotate(self._progress)
+        self.stdout.write("")
+        gone = ", ".join(map(str, done.destroyed)) or "none"
+        self.stdout.write(f"keys are under epoch {done.epoch}; {done.moved} moved; epochs destroyed: {gone}")
+
+    def _status(self, options: dict[str, Any]) -> None:
+        found = status.look()
+        if options["json"]:
+            body = {**dataclasses.asdict(found), "concerns": list(found.concerns())}
+            self.stdout.write(json.dumps(body, indent=2, cls=DjangoJSONEncoder))
         else:
-            self.stdout.write(f"keys destroyed after their order: {shredding.destroy_stray_keys()}")
-            self.stdout.write(f"files removed that no row names: {storage.remove_orphans()}")
+            for line in status.lines(found):
+                self.stdout.write(line)
+        if options["check"] and any(found.concerns()):
+            raise CommandError("something needs attention")
+
+    def _recover(self, options: dict[str, Any]) -> None:
+        recovery.recover(self.stdout.write)
+
+    def _tidy(self, options: dict[str, Any]) -> None:
+        self.stdout.write(f"keys destroyed after their order: {shredding.destroy_stray_keys()}")
+        self.stdout.write(f"files removed that no row names: {storage.remove_orphans()}")
+
+    def _progress(self, moved: int, total: int) -> None:
+        share = moved / total if total else 1.0
+        bar = "#" * round(share * _BAR)
+        self.stdout.write(f"\r  [{bar:<{_BAR}}] {moved:,} of {total:,} keys", ending="")
+        self.stdout.flush()
