@@ -47,12 +47,12 @@ def recover(say: Say = lambda line: None) -> Recovered:
         replayed += replay(entry)
     say(f"journal: {total} entries, {replayed} of them were not in this database")
     _adopt_epochs()
-    found, lost = _find_keys()
-    say(f"keys: {found} found among the rewrapped ones, {lost} lost with their epoch")
     carried_out = 0
     while done := shredding.carry_out_orders():
         carried_out += len(done)
     say(f"orders to shred: {carried_out} carried out")
+    found, lost = _find_keys()
+    say(f"keys: {found} found among the rewrapped ones, {lost} lost with their epoch")
     return Recovered(total, replayed, found, lost, carried_out)
 
 

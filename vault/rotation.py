@@ -108,10 +108,9 @@ def _keyring_backups() -> timedelta:
 
 def _begin() -> None:
     provider = key_store.provider()
-    known = epochs.adopt(provider).number
-    last = Epoch.objects.order_by("-number")[0].number
-    # The provider's newest is ahead of the rows where a run was cut off between the two.
-    number = known if known > last else last + 1
+    newest = Epoch.objects.order_by("-number").first() or epochs.adopt(provider)
+    # The provider is ahead of the rows where a run was cut off between the two.
+    number = max(newest.number + 1, *provider.epochs())
     provider.begin_epoch(number)
     key_events.face.epoch_begun(number)
     with transaction.atomic(using=KEYS_DATABASE):
