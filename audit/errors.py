@@ -17,3 +17,39 @@ class EntryInvalid(AuditError):
     """The entry would break the frozen schema: too large, not canonical JSON, or a person's object named in clear."""
 
     code = "audit_entry_invalid"
+
+
+class LogInvalid(AuditError):
+    """Base of what can be wrong with a signed log, a part of it, or a copy of it."""
+
+    code = "audit_log_invalid"
+
+
+class NoteInvalid(LogInvalid):
+    """Not a signed note, not signed by a known key, or a known key's signature does not verify."""
+
+    code = "audit_note_invalid"
+
+
+class KeyInvalid(LogInvalid):
+    """A verifier key or signer key is written wrongly."""
+
+    code = "audit_key_invalid"
+
+
+class CheckpointInvalid(LogInvalid):
+    """Signed text that is no checkpoint, or the checkpoint of another log."""
+
+    code = "audit_checkpoint_invalid"
+
+
+class ProofInvalid(LogInvalid):
+    """An inclusion or consistency proof does not verify, or is not written as one."""
+
+    code = "audit_proof_invalid"
+
+
+class TileInvalid(LogInvalid):
+    """A tile's path or content breaks the tiled format, or the tree has no such tile."""
+
+    code = "audit_tile_invalid"

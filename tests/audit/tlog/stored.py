@@ -1,0 +1,40 @@
+"""Trees kept in memory for the tests: every tile in a dictionary, and how often each was fetched."""
+
+from collections import Counter
+
+from audit.errors import TileInvalid
+from audit.tlog.merkle import Frontier
+from audit.tlog.tile_tree import TileHashReader, grow
+from audit.tlog.tiles import Tile
+from tests.audit.tlog.reference import leaf
+
+
+class StoredTree:
+    """Grows through `tile_tree.grow` and keeps every tile that it ever made."""
+
+    def __init__(self, size: int = 0, step: int = 100_000) -> None:
+        self.tiles: dict[Tile, bytes] = {}
+        self.fetched: Counter[Tile] = Counter()
+        self.frontier = Frontier()
+        while self.size < size:
+            first = self.size
+            self.add([leaf(number) for number in range(first, min(first + step, size))])
+
+    @property
+    def size(self) -> int:
+        return self.frontier.size
+
+    def add(self, leaves: list[bytes]) -> None:
+        for tile, content in grow(self.size, leaves, self.fetch):
+            assert tile not in self.tiles, "a tile is made once"
+            self.tiles[tile] = content
+        self.frontier.extend(leaves)
+
+    def fetch(self, tile: Tile) -> bytes:
+        self.fetched[tile] += 1
+        if tile not in self.tiles:
+            raise TileInvalid(f"no tile {tile.path}")
+        return self.tiles[tile]
+
+    def reader(self, size: int | None = None) -> TileHashReader:
+        return TileHashReader(self.size if size is None else size, self.fetch)
