@@ -59,6 +59,7 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     vault_errors.KeyShredded: (410, "Data destroyed"),
     vault_errors.ProviderUnavailable: (503, "Key provider away"),
     vault_errors.StorageUnavailable: (503, "Storage away"),
+    vault_errors.JournalUnwritten: (503, "In force, but not in the journal yet"),
     # the framework
     RequestDataTooBig: (413, "Body too large"),
     UnreadablePostError: (400, "Body cut short"),
