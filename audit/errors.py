@@ -53,3 +53,23 @@ class TileInvalid(LogInvalid):
     """A tile's path or content breaks the tiled format, or the tree has no such tile."""
 
     code = "audit_tile_invalid"
+
+
+class LogInconsistent(LogInvalid):
+    """The log in the database does not extend the checkpoint that was signed over it last. Nothing is signed."""
+
+    code = "audit_log_inconsistent"
+
+
+class CheckpointsUnavailable(AuditError):
+    """The place outside the database where the last checkpoints are kept cannot be read or written."""
+
+    code = "audit_checkpoints_unavailable"
+    transient = True
+
+
+class ServiceClosed(AuditError):
+    """The database was restored from a backup, or changed behind the log's back; nothing is read until somebody has recovered."""
+
+    code = "service_closed"
+    transient = True

@@ -54,3 +54,4 @@ class EventName(StrEnum):
 
     # audit
     TRAIL_READ = "audit:trail:read"
+    LOG_CONTINUED = "audit:log:continued"

@@ -1,4 +1,5 @@
-"""The event table (append-only) and the deletable side table of salts. No foreign key leads out of this room."""
+"""The event table and the signed log over it (append-only), the deletable side table of salts, and the queue of events that have
+no leaf yet. No foreign key leads out of this room."""
 
 from typing import ClassVar
 
@@ -48,3 +49,84 @@ class EventReference(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of event {self.event_id}"
+
+
+class Unsequenced(models.Model):
+    """An event that has no leaf yet: put here by a trigger in the event's own transaction, taken away with its leaf's.
+
+    That is the anti-join of events and leaves, kept instead of computed: no cursor over ids could be, because a transaction with
+    a lower id may commit later.
+    """
+
+    event = models.OneToOneField(Event, on_delete=models.PROTECT, primary_key=True, related_name="+")
+    log = models.CharField(max_length=36)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["log", "event"], name="unsequenced_log")]
+
+    def __str__(self) -> str:
+        return f"event {self.event_id}"
+
+
+class Log(models.Model):
+    """A signed log: one for each organization, and a further generation, under another origin, after a restored backup."""
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, help_text="Code of the organization.")
+    generation = models.IntegerField()
+    origin = models.CharField(max_length=255, unique=True)
+    begun_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["code", "generation"], name="one_log_per_generation")]
+
+    def __str__(self) -> str:
+        return self.origin
+
+
+class Leaf(models.Model):
+    """Where an event stands in its log, and the hash of its entry (RFC 6962, section 2.1). Indexes have no gap."""
+
+    event = models.OneToOneField(Event, on_delete=models.PROTECT, primary_key=True, related_name="leaf")
+    log = models.ForeignKey(Log, on_delete=models.PROTECT, related_name="leaves")
+    index = models.BigIntegerField()
+    hash = models.BinaryField(max_length=32)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["log", "index"], name="one_leaf_per_index")]
+
+    def __str__(self) -> str:
+        return f"leaf {self.index}"
+
+
+class FullTile(models.Model):
+    """256 hashes of one level and the root over them, once there are so many. Narrower tiles are read out of the level below."""
+
+    id = models.BigAutoField(primary_key=True)
+    log = models.ForeignKey(Log, on_delete=models.PROTECT, related_name="tiles")
+    level = models.SmallIntegerField()
+    index = models.BigIntegerField()
+    hashes = models.BinaryField(max_length=8192)
+    root = models.BinaryField(max_length=32)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["log", "level", "index"], name="one_tile_per_place")]
+
+    def __str__(self) -> str:
+        return f"tile {self.level}/{self.index}"
+
+
+class SignedCheckpoint(models.Model):
+    """A checkpoint as it was signed, cosignatures aside. The last of each log is also kept outside the database."""
+
+    id = models.BigAutoField(primary_key=True)
+    log = models.ForeignKey(Log, on_delete=models.PROTECT, related_name="checkpoints")
+    size = models.BigIntegerField()
+    note = models.BinaryField()
+    signed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["log", "size"], name="one_checkpoint_per_size")]
+
+    def __str__(self) -> str:
+        return f"checkpoint {self.size}"

@@ -12,7 +12,7 @@ from typing import Final
 from django.db import connection, transaction
 
 from accounts.models import Project
-from audit import trail
+from audit import standing, trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent import binding, law
@@ -186,6 +186,7 @@ def require(
     Outside a transaction the decision is committed before this returns or raises, so that no rollback can lose a denial. Inside
     one, `caller_commits=True` says that the caller commits the denial too; otherwise `GateInsideTransaction` is raised.
     """
+    standing.require_open()
     if connection.in_atomic_block and not caller_commits:
         raise GateInsideTransaction("require() was called inside a transaction that did not promise to commit a denial")
     with transaction.atomic():

@@ -42,7 +42,14 @@ _ACTORS = {
     "audit.Event": "actor_kind",
 }
 
-_TRAIL = {"audit.Event": "id code log at name outcome request_id entry"}
+_TRAIL = {
+    "audit.Event": "id code log at name outcome request_id entry",
+    "audit.Unsequenced": "event log",
+    "audit.Log": "id code generation origin begun_at",
+    "audit.Leaf": "event log index hash",
+    "audit.FullTile": "id log level index hashes root",
+    "audit.SignedCheckpoint": "id log size note signed_at",
+}
 
 _VAULT = {
     "vault.DataKey": "id organization key_class owner scope generation epoch wrapped created_at",

@@ -56,6 +56,8 @@ INSIDE = {
     "audit_checkpoint_invalid",
     "audit_proof_invalid",
     "audit_tile_invalid",
+    "audit_log_inconsistent",
+    "audit_checkpoints_unavailable",
     # Raised in workers, where they become the state of a job.
     "lease_lost",
     "cancelled",
