@@ -23,6 +23,7 @@ from vault.key_cache import KeyCache
 from vault.keys import HeldKey
 from vault.provider import KeyringProvider
 from vault.ranges import ChunkReader
+from vault.stream import PIECE, OpenStream, SealStream
 
 SECRET = bytes(range(100, 132))
 FORMS = [repr(SECRET)[2:-1], SECRET.hex(), str(list(SECRET))[1:-1]]
@@ -66,6 +67,8 @@ def test_the_reporter_would_show_a_key_that_lies_about() -> None:
         keyring.Keyring(1, {1: InputKey(SECRET)}, InputKey(SECRET), {"x": InputKey(SECRET)}),
         KeyringProvider(Path("nowhere")),
         KeyCache[InputKey](1, 1),
+        SealStream(InputKey(SECRET), b"context"),
+        OpenStream(InputKey(SECRET), b"context"),
     ],
     ids=lambda holder: type(holder).__name__,
 )
@@ -114,6 +117,9 @@ def failing_calls(tmp_path: Path) -> list[Callable[[], object]]:
         lambda: open_sealed(combine([key, other]), header, context, sealed),
         lambda: ChunkReader(key, encoded, lambda at, n: sealed[18:][at : at + n], len(sealed) - 18),
         lambda: ChunkReader(key, encoded, lambda at, n: good[at : at + n][:-1] + b"?", len(good)),
+        lambda: OpenStream(key, encoded).update(sealed[18:]),
+        lambda: OpenStream(key, encoded).update(good[:56] + bytes(16400)),
+        lambda: SealStream(key, encoded).update(bytes(PIECE * 2)),
         lambda: KeyringProvider(ring).current_epoch(),
         lambda: KeyringProvider(whole).unwrap(1, bytes(60), b"binding"),
         lambda: KeyringProvider(whole).unwrap(2, bytes(60), b"binding"),
@@ -126,7 +132,7 @@ def failing_calls(tmp_path: Path) -> list[Callable[[], object]]:
     ]
 
 
-@pytest.mark.parametrize("number", range(13))
+@pytest.mark.parametrize("number", range(16))
 def test_no_traceback_shows_a_key_even_with_all_locals(tmp_path: Path, number: int) -> None:
     call = failing_calls(tmp_path)[number]
     try:
