@@ -1,4 +1,5 @@
-"""The narrow face of the vault: `seal`, `open`, `seal_stream`, `open_stream`, `open_range`, `shred`, and `discard` for files.
+"""The narrow face of the vault: `seal`, `open`, `seal_many`, `open_many`, `seal_stream`, `open_stream`, `open_range`, `shred`,
+and `discard` for files.
 
 Several key names mean that every one of those keys is needed to open. Decryption failure raises, always.
 """
@@ -7,7 +8,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Never, Self
 
 from django.db import connection, transaction
 
@@ -16,7 +17,7 @@ from vault import keys as key_store
 from vault import storage
 from vault.codes import new_code
 from vault.context import Context
-from vault.errors import SealBroken, ShredOutsideTransaction
+from vault.errors import KeyShredded, SealBroken, ShredOutsideTransaction
 from vault.format import Header, InputKey
 from vault.keys import HeldKey, KeyName
 from vault.models import KeyClass, SealedBlob, ShredOrder
@@ -34,11 +35,53 @@ def seal(context: Context, keys: Sequence[KeyName], plaintext: bytes) -> bytes:
     return sealed_format.seal(held.key, held.header, context, plaintext)
 
 
+def seal_many(keys: Sequence[KeyName], values: Sequence[tuple[Context, bytes]]) -> list[bytes]:
+    """Seals small values under the same keys, in order, each as `seal` would. The shred orders are asked once for all, and
+    again whenever the answer is a second old: all are sealed, or the first error is raised and none is given.
+
+    Raises `ProviderUnavailable`, and `KeyShredded` when a key is ordered destroyed meanwhile.
+    """
+    _require_one_organization([context for context, _ in values], keys)
+    if not values:
+        return []
+    held = _HeldKeys.for_sealing(keys)
+    sealed = []
+    for context, plaintext in values:
+        sealed.append(sealed_format.seal(held.key, held.header, context, plaintext))
+        # After each and not before: nothing is handed out that the orders were not asked about within the last second.
+        held.require_in_force()
+    return sealed
+
+
 def open(context: Context, keys: Sequence[KeyName], sealed: bytes) -> bytes:
     """Opens a small value. Raises `SealBroken`, `KeyShredded`, `KeyMissing`, `ProviderUnavailable`."""
     _require_one_organization([context], keys)
     held = _HeldKeys.for_opening(keys, sealed_format.parse_header(sealed))
     return sealed_format.open_sealed(held.key, held.header, context, sealed)
+
+
+def open_many(keys: Sequence[KeyName], values: Sequence[tuple[Context, bytes]]) -> list[bytes]:
+    """Opens small values that were sealed under the same keys, in order. The shred orders are asked once for all, and again
+    whenever the answer is a second old: all open, or the first error is raised and none is given.
+
+    Raises `SealBroken`, `KeyShredded`, `KeyMissing`, `ProviderUnavailable`.
+    """
+    _require_one_organization([context for context, _ in values], keys)
+    if not values:
+        return []
+    held = _HeldKeys.for_opening(keys, sealed_format.parse_header(values[0][1]))
+    start = held.header.encode()
+
+    def each() -> Iterator[bytes]:
+        for context, sealed in values:
+            if not sealed.startswith(start):
+                held.refuse(sealed_format.parse_header(sealed))
+            yield sealed_format.open_sealed(held.key, held.header, context, sealed)
+            # As in `seal_many`.
+            held.require_in_force()
+
+    # Collected out of sight: a frame that raises shows nothing that was opened before.
+    return list(each())
 
 
 class SealingWriter:
@@ -204,7 +247,7 @@ def discard(blob: SealedBlob) -> None:
 
 
 class _HeldKeys:
-    """The keys of an open file and the header that names them, asked for again whenever the last answer is older
+    """The keys of a batch or an open file and the header that names them, asked for again whenever the last answer is older
     than a cached key may be."""
 
     def __init__(self, names: Sequence[KeyName], header: Header, held: Sequence[HeldKey], asked: float) -> None:
@@ -237,6 +280,11 @@ class _HeldKeys:
             key_store.for_opening(self._names, self.header.key_ids)
             # The time before the question: an order that came after the answer counts from then.
             self._asked = now
+
+    def refuse(self, other: Header) -> Never:
+        """Why data that names other keys does not open: raises `KeyMissing` or `KeyShredded`."""
+        key_store.for_opening(self._names, other.key_ids)
+        raise KeyShredded("a key was ordered destroyed while its data was being opened")
 
 
 def _require_one_organization(contexts: Sequence[Context], keys: Sequence[KeyName]) -> None:
