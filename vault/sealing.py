@@ -125,7 +125,8 @@ class SealingWriter:
         rest = memoryview(plaintext).cast("B")
         self._plain += len(rest)
         while rest:
-            self._put(self._stream.update(rest[:PIECE]))
+            size = self._stream.update(rest[:PIECE])
+            self._put(self._stream.buffer[:size])
             rest = rest[PIECE:]
 
     def finish(self) -> SealedBlob:
@@ -172,7 +173,7 @@ def open_stream(context: Context, keys: Sequence[KeyName], blob: SealedBlob) -> 
         while size := storage.read_into(file, piece):
             held.require_in_force()
             # A copy, because the caller may keep it.
-            if opened := bytes(stream.update(piece[:size])):
+            if opened := bytes(stream.buffer[: stream.update(piece[:size])]):
                 yield opened
         held.require_in_force()
         yield stream.finish()
