@@ -10,13 +10,13 @@ import psycopg
 from django.db import transaction
 
 from audit import entry, trail
-from audit.entry import ObjectKind, Reference
+from audit.entry import Detail, ObjectKind, Reference
 from audit.events import EventName
 from vault.codes import new_code
 
 ACTOR = trail.system("bench")
 _SUBJECT = new_code()
-_DETAIL = {"action": "read", "scopes": ["speech.transcribe"], "policy_epoch": 1}
+_DETAIL: Detail = {"action": "read", "scopes": ["speech.transcribe"], "policy_epoch": 1}
 _EVENT = (
     "INSERT INTO bench_event (code, log, at, name, actor_kind, actor_code, outcome, request_id, entry)"
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
