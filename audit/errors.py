@@ -73,3 +73,10 @@ class ServiceClosed(AuditError):
 
     code = "service_closed"
     transient = True
+
+
+class EventNotSigned(AuditError):
+    """The event is recorded, and no checkpoint covers it yet; that takes a moment."""
+
+    code = "event_not_signed"
+    transient = True

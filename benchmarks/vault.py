@@ -8,6 +8,7 @@ median counts. Everything runs in one thread, so a rate is a rate per core.
 import hashlib
 import os
 import statistics
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,12 +20,12 @@ from django.conf import settings
 from benchmarks.figures import Figure, Say
 from benchmarks.rounds import fastest, highest_memory, seconds
 from vault import keys as key_store
-from vault import sealing, storage
+from vault import rotation, sealing, storage
 from vault.codes import new_code
 from vault.context import Context
 from vault.format import InputKey
 from vault.keys import KeyName
-from vault.models import SealedBlob
+from vault.models import DataKey, SealedBlob
 from vault.ranges import CHUNK, OVERHEAD, TAG
 from vault.stream import PIECE, OpenStream, SealStream
 
@@ -43,12 +44,13 @@ COLD_ROUNDS = 100
 FILE_SIZE = 256 * 1024 * 1024
 FILE_WARM_UP = 4 * 1024 * 1024
 FILE_ROUNDS = 5
+ROTATED = 3000
 
 
 def run(say: Say) -> list[Figure]:
     """Every part's figures; a further part is a further name here."""
     # Files first: the highest memory of a process never falls again.
-    parts: tuple[Callable[[Say], list[Figure]], ...] = (files, streams, records, cold_open)
+    parts: tuple[Callable[[Say], list[Figure]], ...] = (files, streams, records, cold_open, rotate)
     return [figure for part in parts for figure in part(say)]
 
 
@@ -204,6 +206,32 @@ def files(say: Say) -> list[Figure]:
     say(f"files: the highest memory rose by {growth:.1f} MB")
     beside = f"a file of {FILE_SIZE / 1e6:,.0f} MB, after one of {FILE_WARM_UP / 1e6:,.0f} MB"
     return [*figures, Figure("file_memory_growth_mb", growth, "MB", beside)]
+
+
+def rotate(say: Say) -> list[Figure]:
+    """`rotated_keys_per_s`: a new epoch, every key moved, copied outside and committed, the old epoch destroyed at the provider."""
+    organization, provider = new_code(), key_store.provider()
+    for _ in range(ROTATED):
+        owner = new_code()
+        sealing.seal(_note(organization, owner), [KeyName.subject(organization, owner, "speech.transcribe")], b"x")
+    rows = list(DataKey.objects.filter(organization=organization))
+
+    def wrap_again() -> None:
+        for row in rows:
+            binding = key_store.binding_of(row)
+            provider.wrap(row.epoch, provider.unwrap(row.epoch, bytes(row.wrapped), binding), binding)
+
+    alone = seconds(wrap_again)
+    began = time.perf_counter()
+    moved = rotation.rotate().moved
+    rate = moved / (time.perf_counter() - began)
+    say(f"rotation: {moved:,} keys")
+    beside = f"unwrapping and wrapping alone: {len(rows) / alone:,.0f} a second"
+    return [Figure("rotated_keys_per_s", round(rate), "keys/s", beside, rate / (len(rows) / alone))]
+
+
+def _note(organization: str, subject: str) -> Context:
+    return Context(organization, (subject,), "speech.transcribe", "note", "bench", "row")
 
 
 class _Copies:

@@ -58,6 +58,7 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     analysis_errors.TooManyParticipants: (422, "Participants invalid"),
     # audit
     audit_errors.ServiceClosed: (503, "Closed until recovered"),
+    audit_errors.EventNotSigned: (409, "Event not signed yet"),
     # vault
     vault_errors.KeyShredded: (410, "Data destroyed"),
     vault_errors.ProviderUnavailable: (503, "Key provider away"),

@@ -27,6 +27,7 @@ called = 0
 for path, methods in SchemaGenerator().get_schema(request=None, public=True)["paths"].items():
     for method in methods:
         at = path.replace("{code}", "0198f3a2-6f0e-7cc1-9d4a-3b1f0a7e5c11").replace("{category}", "results")
+        at = at.replace("{generation}", "1").replace("{tile}", "0/000.p/1")
         answer = client.generic(method.upper(), at, b"{}", "application/json")
         assert answer.status_code < 500, (method, at, answer.status_code)
         called += 1
