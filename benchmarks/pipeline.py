@@ -43,10 +43,10 @@ def run(say: Say) -> list[Figure]:
     """`short_ratio`: a queue of 40 short clips, first bell to last commit. `long_ratio`: recordings over two minutes."""
     # Plain audio lies in no directory of voxgov's, and not longer than it is needed.
     with TemporaryDirectory() as work:
-        return _run(say, Path(work))
+        return _compare(say, Path(work))
 
 
-def _run(say: Say, work: Path) -> list[Figure]:
+def _compare(say: Say, work: Path) -> list[Figure]:
     clips = sorted(LIBRIVOX.glob("*.wav"))
     short = [clips[index % len(clips)] for index in range(SHORT_CLIPS)]
     long = [_joined(clips, work / f"long{number}.wav", number) for number in range(2)]
