@@ -55,3 +55,4 @@ class EventName(StrEnum):
     # audit
     TRAIL_READ = "audit:trail:read"
     LOG_CONTINUED = "audit:log:continued"
+    LOG_PRUNED = "audit:log:pruned"

@@ -75,6 +75,9 @@ class Log(models.Model):
     code = models.CharField(max_length=36, help_text="Code of the organization.")
     generation = models.IntegerField()
     origin = models.CharField(max_length=255, unique=True)
+    minimum_index = models.BigIntegerField(
+        default=0, editable=False, help_text="Entries below it were pruned; their hashes stay in the tiles."
+    )
     begun_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

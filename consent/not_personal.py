@@ -45,7 +45,7 @@ _ACTORS = {
 _TRAIL = {
     "audit.Event": "id code log at name outcome request_id entry",
     "audit.Unsequenced": "event log",
-    "audit.Log": "id code generation origin begun_at",
+    "audit.Log": "id code generation origin minimum_index begun_at",
     "audit.Leaf": "event log index hash",
     "audit.FullTile": "id log level index hashes root",
     "audit.SignedCheckpoint": "id log size note signed_at",

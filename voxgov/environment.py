@@ -151,6 +151,14 @@ def key_provider() -> dict[str, str]:
     raise SettingInvalid(f"VOXGOV_KEY_PROVIDER must be keyring, not {kind!r}: correct it in the environment.")
 
 
+def audit_days() -> int:
+    """How long audit events are kept, in days: `VOXGOV_AUDIT_DAYS`, at least 365; 0, the default, keeps them for good."""
+    days = integer("VOXGOV_AUDIT_DAYS", 0)
+    if 0 < days < 365:
+        raise SettingInvalid("VOXGOV_AUDIT_DAYS must be 0 (for good) or at least 365: correct it in the environment.")
+    return days
+
+
 def create_secrets(var: Path) -> dict[str, str]:
     """Makes `secrets/` (0700) and each secret in it (0600) that is not there yet; answers the settings that name them.
 

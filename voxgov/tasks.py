@@ -4,6 +4,7 @@ from celery import shared_task
 from django.db import close_old_connections
 
 from analysis import claiming, tidying
+from audit import pruning
 from consent import destruction, retention
 from vault import journal, rotation, shredding
 
@@ -54,3 +55,8 @@ def rotate_keys() -> None:
 @shared_task(name="vault.journal")
 def write_journal() -> None:
     journal.flush()
+
+
+@shared_task(name="audit.prune")
+def prune_logs() -> None:
+    pruning.prune_what_is_due()
