@@ -53,3 +53,15 @@ class TileInvalid(LogInvalid):
     """A tile's path or content breaks the tiled format, or the tree has no such tile."""
 
     code = "audit_tile_invalid"
+
+
+class BundleInvalid(LogInvalid):
+    """An export bundle is damaged, was altered, or is not what its signatures say."""
+
+    code = "audit_bundle_invalid"
+
+
+class CheckImpossible(AuditError):
+    """A check could not be carried out: a file or a server is not there, or what was asked for needs something else."""
+
+    code = "audit_check_impossible"
