@@ -80,3 +80,31 @@ class EventNotSigned(AuditError):
 
     code = "event_not_signed"
     transient = True
+
+
+class BundleInvalid(LogInvalid):
+    """An export bundle is damaged, was altered, or is not what its signatures say."""
+
+    code = "audit_bundle_invalid"
+
+
+class CheckImpossible(AuditError):
+    """A check could not be carried out: a file or a server is not there, or what was asked for needs something else."""
+
+    code = "audit_check_impossible"
+
+
+class RequestInvalid(LogInvalid):
+    """What was sent to a witness is no request of its protocol."""
+
+    code = "audit_request_invalid"
+
+
+class WitnessRefused(AuditError):
+    """A witness did not cosign. `transient` says whether asking again later can help."""
+
+    code = "audit_witness_refused"
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient

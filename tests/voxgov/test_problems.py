@@ -58,6 +58,10 @@ INSIDE = {
     "audit_tile_invalid",
     "audit_log_inconsistent",
     "audit_checkpoints_unavailable",
+    "audit_bundle_invalid",
+    "audit_check_impossible",
+    "audit_request_invalid",
+    "audit_witness_refused",
     # Raised in workers, where they become the state of a job.
     "lease_lost",
     "cancelled",
