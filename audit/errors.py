@@ -108,3 +108,15 @@ class WitnessRefused(AuditError):
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
+
+
+class ExportImpossible(AuditError):
+    """No such bundle can be made: a checkpoint that was never signed, a range that was pruned, a filter that is none."""
+
+    code = "export_impossible"
+
+
+class ExportNotReady(AuditError):
+    """The export is not done, has failed, or its file went when its term was over."""
+
+    code = "export_not_ready"

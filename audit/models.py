@@ -1,9 +1,22 @@
 """The event table and the signed log over it (append-only), the deletable side table of salts, and the queue of events that have
 no leaf yet. No foreign key leads out of this room."""
 
+from enum import StrEnum
 from typing import ClassVar
 
 from django.db import models
+
+from vault.codes import new_code
+
+
+class ExportState(StrEnum):
+    """`expired`: the file is gone because its term was over; ordered again, it is the same but for the time it was made."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
 
 
 class Event(models.Model):
@@ -133,3 +146,43 @@ class SignedCheckpoint(models.Model):
 
     def __str__(self) -> str:
         return f"checkpoint {self.size}"
+
+
+class Export(models.Model):
+    """An export bundle that somebody ordered. The row is the job; the file lies under its code until its term is over."""
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    log = models.ForeignKey(Log, on_delete=models.PROTECT, related_name="exports")
+    start = models.BigIntegerField(help_text="Size of the earlier checkpoint; 0 begins with the log.")
+    end = models.BigIntegerField(help_text="Size of the later checkpoint.")
+    filter = models.JSONField(
+        default=dict, help_text="Field to accepted values; what does not match is left out as hashes."
+    )
+    recipient = models.CharField(
+        max_length=200, blank=True, help_text="Auditor's public key that the bundle is sealed to."
+    )
+    actor_kind = models.CharField(max_length=16)
+    actor_code = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+    state = models.CharField(max_length=16, choices=[(state.value, state.value) for state in ExportState])
+    done_entries = models.BigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    attempts = models.IntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+    size = models.BigIntegerField(null=True, help_text="Bytes of the file.")
+    sha256 = models.CharField(max_length=64, blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["log", "-id"], name="export_recent")]
+
+    def __str__(self) -> str:
+        return self.code
+
+    @property
+    def progress(self) -> float:
+        """0 to 1."""
+        if self.state == ExportState.DONE:
+            return 1.0
+        return min(0.99, self.done_entries / max(1, self.end - self.start))

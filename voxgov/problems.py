@@ -59,6 +59,9 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     # audit
     audit_errors.ServiceClosed: (503, "Closed until recovered"),
     audit_errors.EventNotSigned: (409, "Event not signed yet"),
+    audit_errors.ExportImpossible: (422, "No such export can be made"),
+    audit_errors.ExportNotReady: (409, "Export not ready"),
+    audit_errors.KeyInvalid: (422, "Key not readable"),
     # vault
     vault_errors.KeyShredded: (410, "Data destroyed"),
     vault_errors.ProviderUnavailable: (503, "Key provider away"),

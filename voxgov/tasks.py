@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db import close_old_connections
 
 from analysis import claiming, tidying
-from audit import pruning
+from audit import exports, pruning
 from consent import destruction, retention
 from vault import journal, rotation, shredding
 
@@ -60,3 +60,13 @@ def write_journal() -> None:
 @shared_task(name="audit.prune")
 def prune_logs() -> None:
     pruning.prune_what_is_due()
+
+
+@shared_task(name="audit.exports")
+def make_exports() -> None:
+    exports.make_what_is_due()
+
+
+@shared_task(name="audit.expire")
+def expire_exports() -> None:
+    exports.expire()

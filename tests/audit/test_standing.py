@@ -11,14 +11,14 @@ from django.db import transaction
 
 from analysis import pipeline, submission
 from analysis.models import Analysis
-from audit import continuing, outside, sequencing, signing, standing, stored_tree
+from audit import continuing, outside, signing, standing, stored_tree
 from audit.errors import ServiceClosed
 from audit.models import Leaf, Log
 from audit.tlog.checkpoint import open_checkpoint
 from audit.tlog.notes import Ed25519Verifier
 from consent import gate, withdrawal
 from consent.vocabulary import Action, Scope
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, World, make_world, sign_log
 
 Superuser = Callable[[str], list[tuple[object, ...]]]
 
@@ -37,12 +37,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, superuser: Superuser)
 
 
 def sign(world: World) -> Log:
-    while sequencing.sequence(world.organization.code):
-        pass
-    signing.sign_newest(world.organization.code)
-    log = Log.objects.filter(code=world.organization.code).order_by("-generation").first()
-    assert log is not None
-    return log
+    return sign_log(world.organization)
 
 
 def go_back(world: World, superuser: Superuser, entries: int) -> None:

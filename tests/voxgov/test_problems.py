@@ -52,7 +52,6 @@ INSIDE = {
     "journal_broken",
     "audit_log_invalid",
     "audit_note_invalid",
-    "audit_key_invalid",
     "audit_checkpoint_invalid",
     "audit_proof_invalid",
     "audit_tile_invalid",
