@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.utils import timezone
 
-from audit import signing, stored_tree, trail
+from audit import signing, stored_tree, trail, witnessing
 from audit.entry import Actor, ObjectKind, Reference
 from audit.errors import AuditError, ExportImpossible, ExportNotReady
 from audit.events import EventName
@@ -212,8 +212,8 @@ def _condition(filter_: Mapping[str, Sequence[str]]) -> Q:
 
 
 def _opened(log_: Log, size: int) -> Opened:
-    note = SignedCheckpoint.objects.values_list("note", flat=True).get(log=log_, size=size)
-    return open_checkpoint(bytes(note), [signing.ProviderSigner(log_.origin).verifier], log_.origin)
+    note = witnessing.with_cosignatures(SignedCheckpoint.objects.get(log=log_, size=size))
+    return open_checkpoint(note, [signing.ProviderSigner(log_.origin).verifier], log_.origin)
 
 
 def _end(export: Export, state: ExportState, *, error_code: str) -> None:

@@ -148,6 +148,24 @@ class SignedCheckpoint(models.Model):
         return f"checkpoint {self.size}"
 
 
+class Cosignature(models.Model):
+    """What a witness answered: that a checkpoint extends everything that it saw of this log before."""
+
+    id = models.BigAutoField(primary_key=True)
+    checkpoint = models.ForeignKey(SignedCheckpoint, on_delete=models.PROTECT, related_name="cosignatures")
+    witness = models.CharField(max_length=255, help_text="Name of the witness's key.")
+    line = models.TextField(help_text="The signature line, verbatim.")
+    received_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["checkpoint", "witness"], name="one_cosignature_per_witness"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.witness} on checkpoint {self.checkpoint_id}"
+
+
 class Export(models.Model):
     """An export bundle that somebody ordered. The row is the job; the file lies under its code until its term is over."""
 

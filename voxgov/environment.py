@@ -151,6 +151,15 @@ def key_provider() -> dict[str, str]:
     raise SettingInvalid(f"VOXGOV_KEY_PROVIDER must be keyring, not {kind!r}: correct it in the environment.")
 
 
+def witnesses() -> list[tuple[str, str]]:
+    """Who is asked to cosign checkpoints: `VOXGOV_WITNESSES`, lines or commas between `VKEY URL` pairs; none by default."""
+    pairs = [line.split() for line in text("VOXGOV_WITNESSES", "").replace(",", "\n").splitlines() if line.strip()]
+    for pair in pairs:
+        if len(pair) != 2 or not pair[1].startswith(("https://", "http://")):
+            raise SettingInvalid("VOXGOV_WITNESSES names a verifier key and an address for each witness: correct it.")
+    return [(vkey, url) for vkey, url in pairs]
+
+
 def audit_days() -> int:
     """How long audit events are kept, in days: `VOXGOV_AUDIT_DAYS`, at least 365; 0, the default, keeps them for good."""
     days = integer("VOXGOV_AUDIT_DAYS", 0)

@@ -198,6 +198,7 @@ VOXGOV_KEYRING_BACKUP_DAYS = environment.integer("VOXGOV_KEYRING_BACKUP_DAYS", 0
 VOXGOV_REWRAPPED_DIR = VAR_DIR / "rewrapped"
 VOXGOV_JOURNAL_DIR = Path(environment.text("VOXGOV_JOURNAL", str(VAR_DIR / "journal")))
 VOXGOV_CHECKPOINT_DIR = Path(environment.text("VOXGOV_CHECKPOINTS", str(VAR_DIR / "checkpoints")))
+VOXGOV_WITNESSES = environment.witnesses()
 VOXGOV_EXPORT_DIR = VAR_DIR / "exports"
 VOXGOV_AUDIT_DAYS = environment.audit_days()
 VOXGOV_LOG_ORIGIN = environment.text("VOXGOV_LOG_ORIGIN", "voxgov.localhost/log")

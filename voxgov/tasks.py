@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db import close_old_connections
 
 from analysis import claiming, tidying
-from audit import exports, pruning
+from audit import exports, pruning, witnessing
 from consent import destruction, retention
 from vault import journal, rotation, shredding
 
@@ -70,3 +70,8 @@ def make_exports() -> None:
 @shared_task(name="audit.expire")
 def expire_exports() -> None:
     exports.expire()
+
+
+@shared_task(name="audit.witnesses")
+def ask_witnesses() -> None:
+    witnessing.ask_all()
