@@ -20,10 +20,19 @@ from audit.tlog.tiles import WIDTH, Tile, split_hashes
 BATCH: Final = 4096
 _LOCK: Final = 0x6C6F_6700
 """First half of the advisory lock of a log; the other is a hash of the log's code."""
-_WAITING: Final = """
-SELECT event.id, event.entry FROM audit_unsequenced AS waiting JOIN audit_event AS event ON event.id = waiting.event_id
-WHERE waiting.log = %s AND NOT EXISTS (SELECT FROM audit_leaf AS leaf WHERE leaf.event_id = waiting.event_id)
-ORDER BY waiting.event_id LIMIT %s
+_LOGS: Final = """
+WITH RECURSIVE logs AS (
+    (SELECT log FROM audit_unsequenced ORDER BY log LIMIT 1)
+    UNION ALL
+    SELECT (SELECT log FROM audit_unsequenced WHERE log > logs.log ORDER BY log LIMIT 1) FROM logs WHERE logs.log IS NOT NULL
+)
+SELECT log FROM logs WHERE log IS NOT NULL
+"""
+"""One look at the index for each log, however many events wait."""
+_WAITING: Final = "SELECT event_id FROM audit_unsequenced WHERE log = %s ORDER BY event_id LIMIT %s"
+_ENTRIES: Final = """
+SELECT event.id, event.entry FROM audit_event AS event
+WHERE event.id = ANY(%s) AND NOT EXISTS (SELECT FROM audit_leaf AS leaf WHERE leaf.event_id = event.id) ORDER BY event.id
 """
 _STALE: Final = """
 DELETE FROM audit_unsequenced AS waiting USING audit_leaf AS leaf WHERE leaf.event_id = waiting.event_id AND waiting.log = %s
@@ -34,7 +43,7 @@ DELETE FROM audit_unsequenced AS waiting USING audit_leaf AS leaf WHERE leaf.eve
 def logs_with_events() -> list[str]:
     """Codes of the logs that have events without a leaf."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT DISTINCT log FROM audit_unsequenced")
+        cursor.execute(_LOGS)
         return [row[0] for row in cursor.fetchall()]
 
 
@@ -45,6 +54,7 @@ def sequence(code: str) -> int:
             return 0
         with connection.cursor() as cursor:
             cursor.execute(_WAITING, [code, BATCH])
+            cursor.execute(_ENTRIES, [[row[0] for row in cursor.fetchall()]])
             waiting = [(event, bytes(entry)) for event, entry in cursor.fetchall()]
             if not waiting:
                 cursor.execute(_STALE, [code])
