@@ -51,6 +51,10 @@ class NamedKeys(ABC):
         """Makes the key unless it is there; two at once make one. Raises `ProviderUnavailable`."""
 
     @abstractmethod
+    def _require_sound(self, name: str, use: KeyUse) -> None:
+        """Somebody else may have made a key under this name. Raises `ProviderUnavailable` unless it is as `_make` makes it."""
+
+    @abstractmethod
     def _destroy(self, name: str) -> None:
         """Destroys the key and makes sure of it; goes on where an earlier call broke off. Raises `ProviderUnavailable`."""
 
@@ -62,11 +66,12 @@ class NamedKeys(ABC):
         # answer for what only the lost one can open or find.
         for name, use in _FIRST_KEYS.items():
             if name in there:
-                continue
-            if begun and use is not KeyUse.SIGN:
+                self._require_sound(name, use)
+            elif begun and use is not KeyUse.SIGN:
                 raise ProviderUnavailable(f"the {name} key is gone from the key provider, and what rests on it with it")
-            self._make(name, use)
-            made = True
+            else:
+                self._make(name, use)
+                made = True
         if not begun:
             self._make(epoch_name(FIRST), KeyUse.WRAP)
         return made or not begun
@@ -83,10 +88,11 @@ class NamedKeys(ABC):
         there = self._there(self._deadline())
         usable = there.get(epoch_name(epoch))
         if usable:
-            return
-        if usable is False or epoch <= _newest(there):
+            self._require_sound(epoch_name(epoch), KeyUse.WRAP)
+        elif usable is False or epoch <= _newest(there):
             raise ValueError(f"epoch {epoch} was destroyed; no number is used twice")
-        self._make(epoch_name(epoch), KeyUse.WRAP)
+        else:
+            self._make(epoch_name(epoch), KeyUse.WRAP)
         self._newest = max(self._newest, epoch)
 
     def destroy_epoch(self, epoch: int) -> None:

@@ -176,6 +176,12 @@ class KmsProvider(NamedKeys):
             if _kind(named) != "AlreadyExistsException":
                 raise _refused(named)
 
+    def _require_sound(self, name: str, use: KeyUse) -> None:
+        answer = self._done("DescribeKey", {"KeyId": self._alias(name)}, self._deadline())
+        found = tuple(answer.text("KeyMetadata", field) for field in ("KeySpec", "KeyUsage", "Origin"))
+        if found != (*_SPECS[use], "AWS_KMS"):
+            raise ProviderUnavailable(f"the KMS key for {name} has a life outside KMS, or is of another kind")
+
     def _destroy(self, name: str) -> None:
         deadline = self._deadline()
         key = self._targets(deadline).get(name)

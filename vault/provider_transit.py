@@ -201,14 +201,17 @@ class TransitProvider(NamedKeys):
         return {name.removeprefix(start): True for name in names if name.startswith(start)}
 
     def _make(self, name: str, use: KeyUse) -> None:
-        path, deadline = f"keys/{self._named(name)}", self._deadline()
-        wanted = {"type": _TYPES[use], "exportable": False, "allow_plaintext_backup": False, "derived": False}
-        answer = self._ask("POST", path, deadline, Hidden.of_json(wanted))
+        answer = self._ask("POST", f"keys/{self._named(name)}", self._deadline(), Hidden.of_json(_settings(use)))
         if answer.status not in (200, 204):
             raise _refused(answer)
-        # Where a key had this name already, it stayed as it was.
-        made = self._ask("GET", path, deadline)
-        if made.status != 200 or any(made.value("data", setting) != value for setting, value in wanted.items()):
+        # Where a key had this name meanwhile, it stayed as it was.
+        self._require_sound(name, use)
+
+    def _require_sound(self, name: str, use: KeyUse) -> None:
+        answer = self._ask("GET", f"keys/{self._named(name)}", self._deadline())
+        if answer.status != 200:
+            raise _refused(answer)
+        if any(answer.value("data", setting) != value for setting, value in _settings(use).items()):
             raise ProviderUnavailable(f"the Transit key for {name} can be taken out of Vault, or is of another kind")
 
     def _destroy(self, name: str) -> None:
@@ -249,6 +252,11 @@ class TransitProvider(NamedKeys):
         return self._transport.send(
             Call(method, f"{self._base}/{path}", {"X-Vault-Token": self._token.read(), **self._more}, body), deadline
         )
+
+
+def _settings(use: KeyUse) -> Mapping[str, object]:
+    """Of a key that never leaves Vault."""
+    return {"type": _TYPES[use], "exportable": False, "allow_plaintext_backup": False, "derived": False}
 
 
 def _encoded(value: bytes) -> str:
