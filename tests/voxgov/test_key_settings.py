@@ -1,5 +1,7 @@
 """The key provider's settings: what each kind needs, and the one sentence where something is missing or wrong."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from vault import provider_choice
 from voxgov import key_settings
 from voxgov.environment import SettingInvalid, SettingMissing, SettingProblem
 
+ROOT = Path(__file__).resolve().parents[2]
 TRANSIT = {"VOXGOV_KEY_PROVIDER": "transit", "VAULT_ADDR": "https://vault.example:8200/", "VAULT_TOKEN": "hvs.secret"}
 KMS = {"VOXGOV_KEY_PROVIDER": "kms", "AWS_REGION": "eu-central-1"}
 NAMES = [
@@ -152,6 +155,25 @@ def test_http_is_taken_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_kind_makes_its_provider(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
     found = chosen(monkeypatch, settings)
     assert repr(provider_choice.make(found)).lower().startswith(found["kind"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "loaded"),
+    [({}, []), (TRANSIT, ["httpcore"]), (KMS, ["botocore", "httpcore"])],
+    ids=["keyring", "transit", "kms"],
+)
+def test_a_library_is_loaded_only_where_its_provider_is_chosen(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], loaded: list[str]
+) -> None:
+    program = (
+        "import sys; from vault import provider_choice; from voxgov import key_settings;"
+        "provider_choice.make(key_settings.key_provider());"
+        "print(sorted({'boto3', 'botocore', 'httpcore', 'httpx', 'django'} & set(sys.modules)))"
+    )
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == str(loaded)
 
 
 def test_an_unknown_kind_is_no_provider() -> None:
