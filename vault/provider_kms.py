@@ -21,6 +21,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
+from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -278,13 +279,16 @@ class KmsProvider(NamedKeys):
 
 def _endpoint(region: str) -> str:
     """The region's own, as AWS's tools would have it. The keys are none: botocore looks for real ones where it gets none."""
-    client = Session().create_client(
-        "kms",
-        region_name=region,
-        aws_access_key_id="none",
-        aws_secret_access_key="none",  # noqa: S106
-        config=Config(ignore_configured_endpoint_urls=True),
-    )
+    try:
+        client = Session().create_client(
+            "kms",
+            region_name=region,
+            aws_access_key_id="none",
+            aws_secret_access_key="none",  # noqa: S106
+            config=Config(ignore_configured_endpoint_urls=True),
+        )
+    except BotoCoreError as error:
+        raise ProviderUnavailable(f"AWS's own settings make no sense: {error}") from error
     return str(client.meta.endpoint_url)
 
 

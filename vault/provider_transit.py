@@ -69,7 +69,7 @@ class Token:
                     self._value, self._stamp = self._file.read_text("ascii").strip(), stamp
             except (OSError, UnicodeDecodeError):
                 self._value, self._stamp = "", None
-        if not self._value.isprintable() or not self._value:
+        if not self._value or not self._value.isprintable() or not self._value.isascii():
             raise ProviderUnavailable("there is no token for Vault")
         return self._value
 

@@ -29,7 +29,7 @@ MAX_ANSWER: Final = 1 << 20
 """Bytes. A list of some ten thousand key names is the largest answer that makes sense."""
 
 _CONNECTIONS: Final = 32
-_IDLE_SECONDS: Final = 20.0
+_IDLE_SECONDS: Final = 10.0
 
 
 class Hidden:
@@ -141,7 +141,7 @@ class Transport:
             return self._exchange(call, deadline)
         except (httpcore.TimeoutException, TimeoutError):
             problem = ProviderUnavailable("the key provider does not answer in time")
-        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:
             problem = ProviderUnavailable(f"the key provider {_trouble(error)}")
         except _Unacceptable as refused:
             problem = ProviderUnavailable(f"the key provider {refused}")

@@ -47,7 +47,7 @@ def _transit() -> dict[str, str]:
         "token": _Concealed((token or "").strip()),
         "token_file": token_file or "",
         "certificates": _file("VAULT_CACERT"),
-        "namespace": environment.text("VAULT_NAMESPACE", ""),
+        "namespace": _plain("VAULT_NAMESPACE", "", "a path without spaces", r"[!-~]*"),
         "mount": _plain(
             "VOXGOV_TRANSIT_MOUNT", "transit", "a path of letters, digits and hyphens", r"[\w-]+(/[\w-]+)*"
         ),
@@ -90,11 +90,11 @@ def _address(name: str) -> str:
     value = environment.text(name, "").rstrip("/")
     if not value:
         raise SettingMissing(f"{name} is not set: set it to the address of the key provider, https://host:port.")
-    found = re.fullmatch(r"(https?)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", value)
+    found = re.fullmatch(r"(https?)://([A-Za-z0-9._-]+)(:[0-9]{1,5})?", value)
     if found is None:
         # It is not repeated: somebody may have put a password into it.
         raise SettingInvalid(f"{name} must look like https://host:port and no more: correct it in the environment.")
-    if found[1] == "http" and found[2] not in {"localhost", "127.0.0.1", "[::1]"}:
+    if found[1] == "http" and found[2] not in {"localhost", "127.0.0.1"}:
         raise SettingInvalid(f"{name} must begin with https://: keys travel to it, and http is only for this machine.")
     return value
 

@@ -1,8 +1,10 @@
 """Providers over a network that fails: every fault is `ProviderUnavailable` within the deadline, and shows no key and no token."""
 
 import base64
+import contextlib
 import json
 import logging
+import random
 import socket
 import ssl
 import threading
@@ -271,6 +273,32 @@ WRONG: dict[str, Behaviour] = {
 def test_an_answer_that_makes_no_sense_is_unavailable(distant: DistantPlace, wrong: str) -> None:
     for call in ("wrap", "unwrap", "blind", "sign", "epochs"):
         fails(distant, call, WRONG[wrong])
+
+
+def test_whatever_is_answered_is_unavailable_and_nothing_else(distant: DistantPlace) -> None:
+    chance = random.Random(20)
+    provider = distant.provider()
+
+    def nonsense(depth: int = 0) -> object:
+        if depth > 3 or chance.random() < 0.5:
+            return chance.choice([None, True, 0, -1e99, "", "x", coded(chance.randbytes(32)), "vault:v1:AAAA", []])
+        names = ["data", "errors", "keys", "plaintext", "ciphertext", "Plaintext", "KeyId", "Aliases", "__type"]
+        picked = {chance.choice(names): nonsense(depth + 1) for _ in range(3)}
+        return chance.choice([picked, list(picked.values())])
+
+    def behaviour(wire: Wire, caller: socket.socket) -> None:
+        while True:
+            wire.read_request(caller)
+            body = json.dumps(nonsense()).encode() if chance.random() < 0.8 else chance.randbytes(50)
+            caller.sendall(http(chance.choice([200, 200, 204, 400, 403, 404, 500, 999]), body))
+
+    with distant.wire.bent(behaviour):
+        for _ in range(40):
+            for call in ("wrap", "blind", "sign", "public_key", "epochs", "begin_epoch", "destroy_epoch"):
+                # An epoch may look like the newest, or like a destroyed one.
+                refusals = [ValueError] if call in ("begin_epoch", "destroy_epoch") else []
+                with contextlib.suppress(ProviderUnavailable, *refusals):
+                    CALLS[call](provider, WRAPPED[distant.kind])
 
 
 def test_a_redirect_is_not_followed(distant: DistantPlace) -> None:

@@ -308,6 +308,24 @@ def test_a_chain_of_credentials_that_breaks_is_unavailable(
     assert caught.value.__cause__ is None
 
 
+def test_settings_of_awss_that_make_no_sense_are_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobodys")
+    with pytest.raises(ProviderUnavailable, match="nobodys"):
+        KmsProvider(REGION)
+
+
+@pytest.mark.parametrize(
+    ("region", "address"),
+    [
+        ("eu-central-1", "https://kms.eu-central-1.amazonaws.com"),
+        ("cn-north-1", "https://kms.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_the_address_is_the_regions_own(monkeypatch: pytest.MonkeyPatch, region: str, address: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere.example")
+    assert KmsProvider(region)._url == address
+
+
 def test_the_chain_does_not_print_what_it_gets() -> None:
     for name in ("botocore.auth", "botocore.endpoint", "botocore.parsers"):
         assert logging.getLogger(name).level == logging.INFO

@@ -112,6 +112,13 @@ def test_a_file_that_holds_no_token_is_none(transit: TransitServer, tmp_path: Pa
     assert transit.asked == []
 
 
+@pytest.mark.parametrize("value", ["", "two\nlines", "naïve"])
+def test_a_token_that_is_none_is_not_sent(transit: TransitServer, value: str) -> None:
+    with pytest.raises(ProviderUnavailable, match="no token"):
+        TransitProvider(transit.address, Token(value)).epochs()
+    assert transit.asked == []
+
+
 def test_an_expired_token_is_unavailable_and_says_so(transit: TransitServer, made: TransitProvider) -> None:
     wrapped = made.wrap(1, InputKey(bytes(32)), BINDING)
     transit.tokens.clear()
