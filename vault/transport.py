@@ -15,7 +15,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -136,23 +136,31 @@ class Transport:
 
     def send(self, call: Call, deadline: Deadline) -> Answer:
         """Raises `ProviderUnavailable` when no whole answer comes in time, or one that is too long or leads elsewhere."""
-        problem: BaseException
-        try:
-            return self._exchange(call, deadline)
-        except (httpcore.TimeoutException, TimeoutError):
-            problem = ProviderUnavailable("the key provider does not answer in time")
-        except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:
-            problem = ProviderUnavailable(f"the key provider {_trouble(error)}")
-        except _Unacceptable as refused:
-            problem = ProviderUnavailable(f"the key provider {refused}")
-        except BaseException as other:
-            problem = other.with_traceback(None)
-            problem.__cause__ = problem.__context__ = None
+        outcome = self._tried(call, deadline)
+        if outcome is None:
+            # A kept connection had been closed at its other end: the call goes out once more, on a new one.
+            outcome = self._tried(call, deadline)
+        if isinstance(outcome, Answer):
+            return outcome
         # Raised out here, where nothing is being handled: the frames below hold what was sent and received, and an exception
         # raised while another one is handled takes that one, with its frames, along.
-        raise problem
+        raise outcome or ProviderUnavailable("the key provider closes its connections")
 
-    def _exchange(self, call: Call, deadline: Deadline) -> Answer:
+    def _tried(self, call: Call, deadline: Deadline) -> Answer | BaseException | None:
+        connected: list[str] = []
+        try:
+            return self._exchange(call, deadline, connected.append)
+        except (httpcore.TimeoutException, TimeoutError):
+            return ProviderUnavailable("the key provider does not answer in time")
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:
+            return ProviderUnavailable(f"the key provider {_trouble(error)}") if connected else None
+        except _Unacceptable as refused:
+            return ProviderUnavailable(f"the key provider {refused}")
+        except BaseException as other:
+            other.__cause__ = other.__context__ = None
+            return other.with_traceback(None)
+
+    def _exchange(self, call: Call, deadline: Deadline, connecting: Callable[[str], None]) -> Answer:
         moments = dict.fromkeys(("connect", "read", "write"), deadline.moment)
         received = bytearray()
         with self._pool.stream(
@@ -160,7 +168,10 @@ class Transport:
             call.url,
             headers=call.headers(),
             content=None if call.body is None else call.body.reveal(),
-            extensions={"timeout": {**moments, "pool": deadline.left}},
+            extensions={
+                "timeout": {**moments, "pool": deadline.left},
+                "trace": lambda step, about: connecting(step) if step == "connection.connect_tcp.started" else None,
+            },
         ) as response:
             if 300 <= response.status < 400:
                 raise _Unacceptable("leads to another address, which is not followed")

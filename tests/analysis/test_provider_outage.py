@@ -10,6 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from analysis import claiming, pipeline
+from analysis.audio import keep_audio
 from analysis.models import Analysis, Result
 from analysis.states import AnalysisState
 from audit.models import Event
@@ -79,7 +80,7 @@ def test_an_outage_in_the_middle_leaves_nothing_half_written(world: World, monke
 
     def keep(held: pipeline._Job) -> None:
         with outage():
-            pipeline.keep_audio(held.recording, held.permit, lambda fraction: None)
+            keep_audio(held.recording, held.permit, lambda fraction: None)
 
     monkeypatch.setattr(pipeline, "_work", keep)
     run(job)
