@@ -115,10 +115,10 @@ class NamedKeys(ABC):
         usable = there.get(epoch_name(epoch))
         if usable:
             return None
+        if epoch == STANDING and usable is None:
+            return ProviderWrongKey("the standing key is not at this key provider: it is another one, or not made yet")
         if epoch == STANDING:
-            return ProviderWrongKey(
-                "the standing key is not at this key provider: another one, or one before `vault init`"
-            )
+            return ProviderUnavailable("the standing key is disabled at the key provider")
         if usable is False or epoch < _newest(there):
             return EpochDestroyed(f"epoch {epoch} was destroyed at the key provider")
         return ProviderWrongKey(
