@@ -31,14 +31,14 @@ def _broker() -> None:
         connection.ensure_connection(max_retries=1, timeout=BROKER_PATIENCE)
 
 
-def _keyring() -> None:
+def _key_provider() -> None:
     provider().epochs()
 
 
 NEEDED: Final[Mapping[str, Callable[[], None]]] = {
     "database": lambda: _database("default"),
     "keys_database": lambda: _database("keys"),
-    "keyring": _keyring,
+    "key_provider": _key_provider,
 }
 USEFUL: Final[Mapping[str, Callable[[], None]]] = {"broker": _broker}
 """Without the broker everything but the bell works, and the sweep rings what was missed: it must not close the door to a
@@ -75,7 +75,7 @@ class Ready(OpenView):
     @extend_schema(
         operation_id="health_ready",
         summary="What the process needs is there",
-        description="503 when a database or the keyring is away; `degraded` when only the broker is.",
+        description="503 when a database or the key provider is away; `degraded` when only the broker is.",
         responses={200: ReadySerializer, 503: ReadySerializer},
         tags=["health"],
     )

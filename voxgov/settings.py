@@ -6,7 +6,7 @@ from typing import Any
 
 from analysis.states import AnalysisState, RecordingState
 from consent.vocabulary import Context, GrantState, ParticipantRole, Scope
-from voxgov import environment
+from voxgov import environment, key_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = environment.var_dir()
@@ -192,7 +192,7 @@ CELERY_TIMEZONE = "UTC"
 
 VOXGOV_BLOB_DIR = VAR_DIR / "blobs"
 VOXGOV_MODELS_DIR = environment.models_dir()
-VOXGOV_KEY_PROVIDER = environment.key_provider()
+VOXGOV_KEY_PROVIDER = key_settings.key_provider()
 VOXGOV_EPOCH_DAYS = environment.integer("VOXGOV_EPOCH_DAYS", 7, at_least=1)
 VOXGOV_KEYRING_BACKUP_DAYS = environment.integer("VOXGOV_KEYRING_BACKUP_DAYS", 0)
 VOXGOV_REWRAPPED_DIR = VAR_DIR / "rewrapped"
