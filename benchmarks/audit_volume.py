@@ -76,8 +76,8 @@ def fill(code: str, count: int) -> None:
             name = EventName.DECISION_ALLOWED.value
             canonical = template.replace(placeholder.encode(), one.encode())
             copy.write_row((one, code, at, name, "system", "bench", "allow", "", canonical))
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE audit_event")
+    with connection.cursor() as statement:
+        statement.execute("ANALYZE audit_event")
 
 
 def _proofs(log: Log, say: Say) -> list[Figure]:

@@ -24,8 +24,10 @@ COLUMNS: Final = (
     "leaf_hash",
 )
 HEADER: Final = (",".join(COLUMNS) + "\r\n").encode()
-# What spreadsheets take for the start of a formula, in the widths that East Asian ones take as well.
+# Most cells: printable ASCII without quotes that begins neither like a formula nor with a space.
 _PLAIN: Final = re.compile(r"(?:[^=+\-@ \"\x00-\x1f\x7f-\U0010ffff][ !#-~]*)?")
+_SPACES: Final = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+# What spreadsheets take for the start of a formula, in the widths that East Asian ones take as well.
 _FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
@@ -50,13 +52,13 @@ def row(index: int, leaf: bytes, body: EntryBody) -> bytes:
 
 def _shown(one: dict[str, object]) -> str:
     epoch = f" (epoch {one['epoch']})" if "epoch" in one else ""
-    return f"{one['kind']} {one.get('code') or one.get('blind')}{epoch}"
+    return f"{one['kind']} {one['code'] if 'code' in one else one['blind']}{epoch}"
 
 
 def _safe(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
     text = visible(text)
-    if text.lstrip().startswith(_FORMULA):
+    if text.lstrip(_SPACES).startswith(_FORMULA):
         text = "'" + text
     return text.replace('"', '""')

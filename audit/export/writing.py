@@ -69,7 +69,7 @@ def write_bundle(directory: Path, order: Order, items: Items, reader: HashReader
         log=order.log,
         start=start,
         end=order.end.size,
-        filter=order.filter,
+        filter={name: tuple(values) for name, values in order.filter.items()},
         entries=order.end.size - start - streams.left_out,
         left_out=streams.left_out,
         made_at=order.made_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

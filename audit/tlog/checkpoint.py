@@ -89,7 +89,7 @@ def open_checkpoint(data: bytes, keys: Sequence[Verifier], origin: str) -> Signe
     signed_by = notes.verified(note, keys)
     checkpoint = _require_root(parse_text(note.text))
     if checkpoint.origin != origin:
-        raise CheckpointInvalid(f"the checkpoint is of the log {checkpoint.origin!a}, not of {origin!a}")
+        raise CheckpointInvalid(f"the checkpoint is of the log {checkpoint.origin[:200]!a}, not of {origin!a}")
     return SignedCheckpoint(checkpoint, note, signed_by)
 
 

@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(given: argparse.Namespace) -> Report:
+    _require_sense(given)
     if not given.key:
         raise CheckImpossible("--key is needed: the log's verifier key, from somewhere else than the bundle")
     trust = Trust.parse(
@@ -103,6 +104,17 @@ def _run(given: argparse.Namespace) -> Report:
     if given.save and report.result is Result.VERIFIED:
         _write(given.save, report.checkpoint)
     return report
+
+
+def _require_sense(given: argparse.Namespace) -> None:
+    """An option that would change nothing is refused: whoever gave it believes that it was checked."""
+    without: dict[str, Sequence[str]] = {"--live": ("entry", "open_with"), "--entry": ("since", "open_with")}
+    kind = "--live" if given.live else "--entry" if given.entry else "a bundle"
+    for name in without.get(kind, ()):
+        if getattr(given, name):
+            raise CheckImpossible(f"--{name.replace('_', '-')} has no meaning with {kind}")
+    if given.entries and not given.live:
+        raise CheckImpossible("--entries has no meaning without --live")
 
 
 def _open(bundle: Path, secret_key: Path | None, opened: IO[bytes]) -> container.Container:

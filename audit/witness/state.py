@@ -47,7 +47,7 @@ class WitnessState:
         except LogInvalid as error:
             raise CheckImpossible(f"the checkpoint kept for {origin!a} cannot be read: {error}") from error
         if checkpoint.origin != origin:
-            raise CheckImpossible(f"the checkpoint kept for {origin!a} is of {checkpoint.origin!a}")
+            raise CheckImpossible(f"the checkpoint kept for {origin!a} is of {checkpoint.origin[:200]!a}")
         return checkpoint
 
     def note(self, hashed: str) -> bytes | None:

@@ -20,7 +20,7 @@ from tests.vault.places import DistantPlace
 from tests.vault.wire import Wire, http, says
 from vault.errors import EpochDestroyed, ProviderUnavailable
 from vault.format import InputKey
-from vault.keyring import CERTIFICATES
+from vault.keyring import CERTIFICATES, SIGNING_PURPOSES
 from vault.named_keys import KeyUse
 from vault.provider import STANDING
 from vault.provider_kms import KmsProvider
@@ -49,13 +49,12 @@ def keys_of(place: DistantPlace) -> list[Any]:
 
 def test_every_key_has_its_alias_its_use_and_its_tag(kms_keys: DistantPlace, made: KmsProvider) -> None:
     made.begin_epoch(2)
-    found = {
-        name: key_of(kms_keys, name) for name in ("standing", "blind", "signing-certificates", "epoch-1", "epoch-2")
-    }
+    signing = [f"signing-{purpose}" for purpose in SIGNING_PURPOSES]
+    found = {name: key_of(kms_keys, name) for name in ("standing", "blind", *signing, "epoch-1", "epoch-2")}
     assert {name: (key.key_spec, key.key_usage) for name, key in found.items()} == {
         "standing": ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"),
         "blind": ("HMAC_256", "GENERATE_VERIFY_MAC"),
-        "signing-certificates": ("HMAC_256", "GENERATE_VERIFY_MAC"),
+        **dict.fromkeys(signing, ("HMAC_256", "GENERATE_VERIFY_MAC")),
         "epoch-1": ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"),
         "epoch-2": ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"),
     }

@@ -12,7 +12,7 @@ from tests.vault.transit_server import CREATOR, TOKEN, Key, TransitServer
 from tests.vault.wire import says
 from vault.errors import EpochDestroyed, ProviderUnavailable, ProviderWrongKey
 from vault.format import InputKey
-from vault.keyring import CERTIFICATES
+from vault.keyring import CERTIFICATES, SIGNING_PURPOSES
 from vault.provider import STANDING
 from vault.provider_transit import Token, TransitProvider
 
@@ -35,7 +35,7 @@ def test_every_key_has_its_name_and_none_can_be_taken_out(transit: TransitServer
     assert {name: key.type for name, key in transit.keys.items()} == {
         "voxgov-standing": "aes256-gcm96",
         "voxgov-blind": "aes256-gcm96",
-        "voxgov-signing-certificates": "ed25519",
+        **{f"voxgov-signing-{purpose}": "ed25519" for purpose in SIGNING_PURPOSES},
         "voxgov-epoch-1": "aes256-gcm96",
         "voxgov-epoch-2": "aes256-gcm96",
     }

@@ -172,8 +172,14 @@ def test_what_is_shown_can_be_seen(text: str) -> None:
     shown = visible(text)
     assert all(unicodedata.category(one)[0] != "C" and one not in "\u2028\u2029" for one in shown)
     assert visible(shown) == shown
+    assert visible("\u200b\u00ad\u3164\ufe0f") == "\\u200b\\u00ad\\u3164\\ufe0f"
 
 
 def test_ordinary_text_of_any_language_is_shown_as_it_is() -> None:
-    for text in ("", "plain", "Größe", "日本語", "עברית", "a\u00a0b", "😀"):
+    for text in ("", "plain", "Größe", "日本語", "עברית", "a\u00a0b"):
         assert visible(text) == text
+
+
+def test_what_is_shown_is_the_same_for_every_unicode_version() -> None:
+    """Characters of after 2002 are written as codes, so that a table made today is made again byte for byte in ten years."""
+    assert visible("😀 \u2066x\u2069 \U0001fae0") == "\\U0001f600 \\u2066x\\u2069 \\U0001fae0"

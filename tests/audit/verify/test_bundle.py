@@ -109,6 +109,20 @@ def test_times_out_of_order_are_no_error(tmp_path: Path) -> None:
     assert verified(tmp_path / "b").result is Result.VERIFIED
 
 
+@pytest.mark.parametrize("character", ["x", '"', "\\", "\x00", "\n", "\u202e", "\u00e4", "\u00ad", "\U0001f600", "="])
+def test_the_longest_entries_of_the_worst_characters_verify(tmp_path: Path, character: str) -> None:
+    body = dict(read_entry(entry(5)))
+    written = len(canonical_json(character)) - 2
+    room = 65_535 - len(canonical_json({**body, "detail": {"x": ""}, "reason": ""}))
+    longest = [
+        canonical_json({**body, "detail": {"x": character * (room // written)}, "reason": ""}),
+        canonical_json({**body, "detail": {"x": ""}, "reason": character * (room // written)}),
+    ]
+    assert all(65_535 - written < len(one) <= 65_535 for one in longest)
+    Log(longest).bundle(tmp_path / "b")
+    assert verified(tmp_path / "b").result is Result.VERIFIED
+
+
 # Somebody on the way, without a key.
 
 

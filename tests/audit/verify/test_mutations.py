@@ -7,17 +7,24 @@ import io
 import os
 import random
 from collections import Counter
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from audit.errors import BundleInvalid
-from audit.export import manifest, proofs
+from audit.errors import BundleInvalid, LogInvalid
+from audit.export import lines, manifest, proofs
 from audit.export.container import ZipContainer
 from audit.export.writing import pack
+from audit.tlog import checkpoint, notes, proof, tiles
+from audit.tlog.cosignatures import Witness
+from audit.tlog.notes import Ed25519Signer
+from audit.tlog.proof import LogProof
 from audit.verify.bundle import verify_bundle
 from audit.verify.report import Result
+from audit.witness import request
+from audit.witness.request import AddCheckpoint
 from tests.audit.export.bundles import HONEST_TRUST, LOG_OF_FORTY
 from tests.audit.verify.mutations import Files, MemoryContainer, damaged, loaded, resigned
 
@@ -76,6 +83,40 @@ def test_undamaged_they_verify(bundles: list[Files]) -> None:
 def test_damaged_bundles_are_refused(bundles: list[Files]) -> None:
     refused_by = run(bundles, 400, 0)
     assert {"manifest", "checkpoints", "proofs", "log", "contents"} <= refused_by.keys()
+
+
+SIGNED = LOG_OF_FORTY.checkpoint()
+PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
+    "note": (notes.parse, SIGNED),
+    "signature lines": (lambda data: notes.parse_signature_lines(data.decode("latin-1")), SIGNED.split(b"\n\n")[1]),
+    "verifier key": (lambda data: Witness.parse(data.decode("latin-1")), LOG_OF_FORTY.signer.verifier.vkey.encode()),
+    "signer key": (lambda data: Ed25519Signer.parse(data.decode("latin-1")), LOG_OF_FORTY.signer.skey.encode()),
+    "checkpoint": (checkpoint.parse_text, notes.parse(SIGNED).text),
+    "signed checkpoint": (
+        lambda data: checkpoint.open_checkpoint(data, HONEST_TRUST.keys, HONEST_TRUST.origin),
+        SIGNED,
+    ),
+    "proof of an entry": (proof.parse, LogProof(3, (bytes(32),) * 6, SIGNED).encode()),
+    "witness's request": (request.parse, AddCheckpoint(3, (bytes(32),) * 6, SIGNED).encode()),
+    "tile's path": (lambda data: tiles.parse_path(data.decode("latin-1")), b"tile/0/x001/x234/067.p/3"),
+    "entry bundle": (
+        lambda data: tiles.decode_entries(data, tiles.Tile(-1, 0, 2)),
+        tiles.encode_entries([b"abc", b"de"]),
+    ),
+    "proofs": (proofs.parse, proofs.Proofs((bytes(32),), (bytes(32),)).encode()),
+    "line": (lambda data: lines.leaf_hashes([data], 7), lines.write(7, lines.LeftOut(bytes(32)), readable=False)[:-1]),
+}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_whatever_is_read_is_read_or_refused_with_a_typed_error(name: str) -> None:
+    parse, good = PARSERS[name]
+    chance = random.Random(name)
+    for _ in range(500):
+        [data] = damaged({"x": good}, chance, bytes_only=True).values()
+        for candidate in (data, chance.randbytes(chance.randrange(80))):
+            with suppress(LogInvalid):
+                parse(candidate)
 
 
 @pytest.mark.drill
