@@ -74,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--entries", action="store_true", help="with --live: also read every entry since, and compute the root"
     )
+    parser.add_argument(
+        "--token",
+        type=Path,
+        metavar="FILE",
+        help="with --live: a file with the bearer token that the log's address wants",
+    )
     parser.add_argument("--entry", type=Path, metavar="FILE", help="BUNDLE is a .tlog-proof: check it for this entry")
     parser.add_argument("--open-with", type=Path, metavar="FILE", help="the secret key that the bundle is sealed to")
     parser.add_argument(
@@ -95,7 +101,8 @@ def _run(given: argparse.Namespace) -> Report:
         since=_read(given.since) if given.since else None,
     )
     if given.live:
-        report = verify_live(http_get(given.live), trust, url=given.live, entries=given.entries)
+        get = http_get(given.live, read_secret(given.token) if given.token else "")
+        report = verify_live(get, trust, url=given.live, entries=given.entries)
     elif given.entry:
         report = verify_receipt(_read(given.bundle), _read(given.entry), trust)
     else:

@@ -72,8 +72,12 @@ def fetch_tile(get: Get, tile: Tile, limit: int) -> bytes:
     return content
 
 
-def http_get(prefix: str) -> Get:
-    """Fetches below a prefix over HTTP or HTTPS. Raises `CheckImpossible` for any other address."""
+def http_get(prefix: str, token: str = "") -> Get:
+    """Fetches below a prefix over HTTP or HTTPS, with a bearer token where the log wants one.
+
+    Raises `CheckImpossible` for any other address.
+    """
+    headers = {"Accept-Encoding": "gzip, identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
     if not prefix.startswith(("https://", "http://")):
         raise CheckImpossible(f"{prefix!a} is no address of a log: https://...")
     opener = urllib.request.OpenerDirector()
@@ -91,7 +95,7 @@ def http_get(prefix: str) -> Get:
     def get(path: str, limit: int) -> bytes | None:
         url = f"{prefix.rstrip('/')}/{path}"
         try:
-            request = urllib.request.Request(url, headers={"Accept-Encoding": "gzip, identity"})  # noqa: S310 (see above)
+            request = urllib.request.Request(url, headers=headers)  # noqa: S310 (see above)
             with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
                 zipped = response.headers.get("Content-Encoding", "identity") == "gzip"
                 content: bytes = response.read(limit + (limit // 100 + 1000 if zipped else 1))

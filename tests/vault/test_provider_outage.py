@@ -16,6 +16,7 @@ from tests.vault.test_sealing import restart
 from vault import epochs, keys, sealing
 from vault.errors import ProviderUnavailable
 from vault.models import DataKey, Epoch
+from voxgov import health
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +60,10 @@ def test_nothing_opens_and_nothing_is_made_while_the_provider_is_away(distant: D
     assert DataKey.objects.count() == rows + 1
 
 
-def test_the_api_says_when_to_come_back_and_writes_nothing(distant: DistantPlace) -> None:
+def test_the_api_says_when_to_come_back_and_writes_nothing(
+    distant: DistantPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "PROVIDER_EVERY", -1)
     world = factories.make_world()
     manager = Caller(world.project, Role.CONSENT_MANAGER)
     known = manager.post("/v1/subjects", {"external_reference": "CUSTOMER-1"})

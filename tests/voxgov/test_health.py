@@ -12,6 +12,7 @@ from accounts.roles import Role
 from tests import factories
 from tests.callers import Caller, Nobody
 from vault import keys
+from voxgov import health
 from voxgov.celery import app
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -45,7 +46,8 @@ def test_it_lives_and_is_ready_without_a_token() -> None:
     assert ready.body["checks"] == {"database": "ok", "keys_database": "ok", "key_provider": "ok", "broker": "ok"}
 
 
-def test_without_its_keys_it_is_unavailable_and_does_not_say_why() -> None:
+def test_without_its_keys_it_is_unavailable_and_does_not_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "PROVIDER_EVERY", -1)
     keyring = keys.provider()._path  # type: ignore[attr-defined]  # the default provider's file
     hidden = keyring.with_suffix(".away")
     keyring.rename(hidden)
