@@ -30,6 +30,7 @@ from accounts.access import actor_of, may
 from accounts.api_fields import Problem, QueryParameters, StrictJSONParser, StrictSerializer
 from accounts.models import ApiClient, Project, User
 from accounts.roles import Permission
+from audit import standing
 from audit.entry import Actor
 
 log = structlog.get_logger(__name__)
@@ -91,6 +92,7 @@ class Operation:
     raw_body: bool
     changes: bool
     """False for what only reads, a lookup by POST included: it takes no `Idempotency-Key`."""
+    while_closed: bool = False
 
 
 class AlwaysJson(BaseContentNegotiation):
@@ -119,11 +121,13 @@ def operation(
     body: type[StrictSerializer] | None = None,
     raw_body: bool = False,
     media: str = "",
+    while_closed: bool = False,
     examples: Sequence[OpenApiExample] = (),
 ) -> Callable[[Handler], Handler]:
     """Declares a handler's operation, for the base view that enforces it and for the OpenAPI document alike.
 
-    `media` is the media type of an answer that is not JSON; it has no serializer then.
+    `media` is the media type of an answer that is not JSON; it has no serializer then. `while_closed` is for what nothing may
+    hold up: it works while the service is closed because its database went back.
     """
     changes = operation_id.rsplit("_", maxsplit=1)[-1] not in ("list", "read", "lookup")
     parameters: list[Any] = [query] if query().fields else []
@@ -147,7 +151,7 @@ def operation(
             tags=[operation_id.split("_", maxsplit=1)[0]],
             examples=list(examples),
         )(handler)
-        decorated.operation = Operation(permission, query, body, raw_body, changes)  # type: ignore[attr-defined]
+        decorated.operation = Operation(permission, query, body, raw_body, changes, while_closed)  # type: ignore[attr-defined]
         return decorated
 
     return declare
@@ -186,6 +190,8 @@ class ApiView(APIView):
             return  # a method that the route does not have: the dispatcher answers 405
         if not may(request.user, declared.permission, self.client.project_id):
             raise PermissionDenied(f"this client's roles do not include {declared.permission}")
+        if not declared.while_closed:
+            standing.require_open()
         self._read_query(request, declared)
         if request.method in UNSAFE:
             content = self._content(request, declared)

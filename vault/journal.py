@@ -57,6 +57,8 @@ def ensure() -> bool:
     path = _root() / _RECIPIENT
     if path.exists():
         return False
+    if _files():
+        raise JournalBroken(f"the journal has lines and no key: bring {_RECIPIENT} back, nothing else opens them")
     with storage_errors("written"):
         _root().mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_suffix(f".{os.getpid()}")
@@ -100,6 +102,16 @@ def flush() -> int:
             written += len(notes)
 
 
+def begun() -> bool:
+    """Whether the journal has its key."""
+    return (_root() / _RECIPIENT).exists()
+
+
+def require_this_provider() -> None:
+    """Raises `ProviderWrongKey` unless the provider is the one that the journal's key was made at, which is the one of the data."""
+    _private_key()
+
+
 def entries() -> Iterator[Entry]:
     """Every entry, oldest first. Raises `JournalBroken`, `ProviderUnavailable`, `StorageUnavailable`."""
     private = _private_key()
@@ -137,10 +149,12 @@ def _encoded(note: JournalNote) -> bytes:
 
 
 def _append(texts: list[bytes]) -> None:
-    recipient = X25519PublicKey.from_public_bytes(base64.b64decode(_recipient()["public_key"]))
+    recipient = _public_key()
     with storage_errors("written"), _locked():
         number, before = _last()
-        path = _root() / f"{datetime.now(UTC):%Y-%m}.journal"
+        # A clock that was ahead at a month's end must not part the chain: lines go to the newest file there is.
+        newest = max([path.name for path in _files()] + [f"{datetime.now(UTC):%Y-%m}.journal"])
+        path = _root() / newest
         fresh = not path.exists()
         with path.open("ab") as file:
             for text in texts:
@@ -249,8 +263,18 @@ def _fresh_recipient() -> dict[str, str]:
     }
 
 
+def _public_key() -> X25519PublicKey:
+    try:
+        return X25519PublicKey.from_public_bytes(base64.b64decode(_recipient()["public_key"], validate=True))
+    except (ValueError, KeyError, TypeError):
+        raise StorageUnavailable(f"{_RECIPIENT} of the journal is damaged") from None
+
+
 def _private_key() -> X25519PrivateKey:
-    wrapped = base64.b64decode(_recipient()["private_key"])
+    try:
+        wrapped = base64.b64decode(_recipient()["private_key"], validate=True)
+    except (ValueError, KeyError, TypeError):
+        raise StorageUnavailable(f"{_RECIPIENT} of the journal is damaged") from None
     return X25519PrivateKey.from_private_bytes(key_store.provider().unwrap(STANDING, wrapped, _BINDING).reveal())
 
 

@@ -112,6 +112,8 @@ def for_opening(names: Sequence[KeyName], key_ids: Sequence[bytes]) -> list[Held
     held = {}
     for name in set(names):
         found = _find(name, now[name])
+        if found is None and not now[name]:
+            raise KeyMissing("the key of this data is not there, although nobody ordered it destroyed")
         if found is None:
             raise KeyShredded("the key of this data was destroyed")
         held[found.id] = found
