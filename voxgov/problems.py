@@ -59,6 +59,10 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     # audit
     audit_errors.ServiceClosed: (503, "Closed until recovered"),
     audit_errors.EventNotSigned: (409, "Event not signed yet"),
+    audit_errors.AddressRefused: (422, "Address not allowed"),
+    audit_errors.TooManyWebhooks: (409, "Too many webhooks"),
+    audit_errors.TooManySecrets: (409, "Too many secrets in force"),
+    audit_errors.PlaceUnknown: (409, "Place not in the log"),
     # vault
     vault_errors.KeyShredded: (410, "Data destroyed"),
     vault_errors.ProviderUnavailable: (503, "Key provider away"),
