@@ -55,3 +55,9 @@ class EventName(StrEnum):
     # audit
     TRAIL_READ = "audit:trail:read"
     LOG_CONTINUED = "audit:log:continued"
+    WEBHOOK_CREATED = "audit:webhook:created"
+    WEBHOOK_CHANGED = "audit:webhook:changed"
+    WEBHOOK_ROTATED = "audit:webhook:rotated"
+    WEBHOOK_ENABLED = "audit:webhook:enabled"
+    WEBHOOK_DISABLED = "audit:webhook:disabled"
+    WEBHOOK_DELETED = "audit:webhook:deleted"

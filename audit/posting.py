@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -72,7 +73,7 @@ class Courier:
         self._patience = patience
         self._line = _Line()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=trust or httpcore.default_ssl_context(), max_connections=1, network_backend=self._line
+            ssl_context=trust or _public_authorities(), max_connections=1, network_backend=self._line
         )
 
     def __enter__(self) -> Self:
@@ -125,6 +126,12 @@ class Courier:
                     if read > _BODY:
                         break
         return reply
+
+
+@lru_cache(maxsize=1)
+def _public_authorities() -> ssl.SSLContext:
+    """Reading all their certificates takes a tenth of a second: once for each process."""
+    return httpcore.default_ssl_context()
 
 
 def _reply(response: httpcore.Response) -> Reply:

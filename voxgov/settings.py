@@ -199,6 +199,11 @@ VOXGOV_REWRAPPED_DIR = VAR_DIR / "rewrapped"
 VOXGOV_JOURNAL_DIR = Path(environment.text("VOXGOV_JOURNAL", str(VAR_DIR / "journal")))
 VOXGOV_CHECKPOINT_DIR = Path(environment.text("VOXGOV_CHECKPOINTS", str(VAR_DIR / "checkpoints")))
 VOXGOV_LOG_ORIGIN = environment.text("VOXGOV_LOG_ORIGIN", "voxgov.localhost/log")
+# Lets webhooks go to this machine, also in the clear: for tests and trials, never where others may make webhooks.
+VOXGOV_WEBHOOK_LOOPBACK = environment.flag("VOXGOV_WEBHOOK_LOOPBACK", default=False)
+VOXGOV_STREAMS = environment.integer("VOXGOV_STREAMS", 4)
+VOXGOV_STREAMS_PER_CLIENT = environment.integer("VOXGOV_STREAMS_PER_CLIENT", 2)
+VOXGOV_STREAM_SECONDS = environment.integer("VOXGOV_STREAM_SECONDS", 300)
 VOXGOV_MAX_AUDIO_BYTES = environment.integer("VOXGOV_MAX_AUDIO_BYTES", 4 * 1024**3)
 VOXGOV_THREADS = environment.integer("VOXGOV_THREADS", 2)
 VOXGOV_ASR_MODEL = environment.text("VOXGOV_ASR_MODEL", "whisper-base")

@@ -4,6 +4,7 @@ from celery import shared_task
 from django.db import close_old_connections
 
 from analysis import claiming, tidying
+from audit import delivery
 from consent import destruction, retention
 from vault import journal, rotation, shredding
 
@@ -24,6 +25,16 @@ def sweep_analyses() -> None:
 @shared_task(name="analysis.tidy")
 def tidy_recordings() -> None:
     tidying.tidy()
+
+
+@shared_task(name="audit.sweep")
+def sweep_webhooks() -> None:
+    delivery.sweep()
+
+
+@shared_task(name=delivery.DELIVER)
+def deliver_to_webhook(code: str) -> None:
+    delivery.deliver(code)
 
 
 @shared_task(name="consent.destruction")
