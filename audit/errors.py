@@ -104,3 +104,17 @@ class PlaceUnknown(AuditError):
     """The log has no such place: it was never there, or the database was restored from a backup that does not have it."""
 
     code = "place_unknown"
+
+
+class StreamsFull(AuditError):
+    """This process runs as many streams as it may."""
+
+    code = "streams_full"
+    transient = True
+
+
+class TooManyStreams(AuditError):
+    """The client has as many streams open as one client may have."""
+
+    code = "too_many_streams"
+    transient = True

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.states import AnalysisState, RecordingState
+from audit.events import EventName
 from consent.vocabulary import Context, GrantState, ParticipantRole, Scope
 from voxgov import environment
 
@@ -164,6 +165,7 @@ SPECTACULAR_SETTINGS = {
         "GrantState": list(GrantState),
         "RecordingState": list(RecordingState),
         "AnalysisState": list(AnalysisState),
+        "EventName": list(EventName),
     },
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "deepLinking": True},
 }
