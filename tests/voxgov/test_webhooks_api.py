@@ -1,7 +1,7 @@
 """Webhooks over HTTP: for who may look after them, never another organization's, with secrets that lie nowhere in the clear."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -156,7 +156,7 @@ def test_a_secret_is_rotated_with_an_overlap_of_a_day_unless_said_otherwise(offi
     newest, old = rotated["secrets"]
     assert newest["expires_at"] is None
     assert old["created_at"] == webhook["secrets"][0]["created_at"]
-    ends = timezone.datetime.fromisoformat(old["expires_at"])
+    ends = datetime.fromisoformat(old["expires_at"])
     assert timedelta(hours=23) < ends - timezone.now() <= timedelta(hours=24)
     assert len(officer.post(path, {"overlap_hours": 0}).body["secrets"]) == 1
     for hours in (-1, 169, "1", 1.5, None):
