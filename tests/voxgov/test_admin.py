@@ -55,7 +55,7 @@ def world() -> World:
             },
         ),
         (Role.AUDITOR, {"audit/event"}),
-        (Role.ADMINISTRATOR, {"accounts/membership", "accounts/apiclient"}),
+        (Role.ADMINISTRATOR, {"accounts/membership", "accounts/apiclient", "audit/webhook"}),
         (
             Role.DATA_PROTECTION_OFFICER,
             {
@@ -69,6 +69,7 @@ def world() -> World:
                 "analysis/recording",
                 "analysis/analysis",
                 "audit/event",
+                "audit/webhook",
             },
         ),
         (
@@ -100,7 +101,7 @@ def test_only_governed_pages_are_registered() -> None:
     assert all(isinstance(page, GovernedAdmin) for page in admin.site._registry.values())
     assert {page.model.__name__ for page in governed(admin.site)} == {
         *("Subject", "ConsentRecord", "Notice", "Purpose", "Decision", "DestructionOrder", "RetentionPolicy"),
-        *("Recording", "Analysis", "Membership", "ApiClient", "Event"),
+        *("Recording", "Analysis", "Membership", "ApiClient", "Event", "Webhook"),
     }
 
 
