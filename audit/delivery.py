@@ -7,12 +7,12 @@ event of an outage of days would have a row. A log is read in order.
 
 Who sends holds a lease and a turn: every write names the turn, so that a worker that was too slow, or whose webhook was changed
 meanwhile, loses and stops. A worker that dies leaves the lease to run out; the event that it had sent last may then come twice,
-under the same id. How webhooks come and go is `webhooks`, how one request is made `posting`.
+under the same id. How webhooks come and go is `webhooks`, what a message is `messages`, how one request is made `posting`.
 """
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -23,15 +23,15 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
-from standardwebhooks import Webhook as Signature
 
-from audit import addresses, outside, sequenced, standing, trail, webhooks
+from audit import addresses, messages, outside, sequenced, standing, trail, webhooks
 from audit.errors import AddressRefused
+from audit.messages import Message
 from audit.models import Log, SignedCheckpoint, Webhook, WebhookDelivery
 from audit.posting import Courier, Outcome, Reply
 from audit.sequenced import Sequenced
 from audit.webhooks import Disabled
-from vault.errors import KeyShredded
+from vault.errors import KeyMissing, KeyShredded, ProviderUnavailable, SealBroken
 
 DELIVER: Final = "audit.deliver"
 FIRST_DELAY: Final = timedelta(seconds=5)
@@ -39,6 +39,8 @@ LONGEST_DELAY: Final = timedelta(hours=4)
 GIVE_UP_AFTER: Final = timedelta(days=3)
 LEASE: Final = timedelta(seconds=60)
 """Longer than any one request; renewed with each."""
+WITHOUT_KEYS: Final = timedelta(seconds=30)
+"""When to try again where the key provider is away."""
 TURN: Final = 20.0
 """Seconds after which a worker lets go of a webhook, so that the others get theirs."""
 LANES: Final = 2
@@ -62,17 +64,8 @@ class Claim:
     turn: int
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What is signed and sent. `event` is None for a test message."""
-
-    id: str
-    body: str
-    event: Sequenced | None
-
-
 def sweep(clock: Clock = timezone.now) -> list[str]:
-    """Rings for the webhooks that have something to be sent, longest due first, as far as lanes are free; returns their codes."""
+    """Rings for the webhooks that have something to be sent, as far as lanes are free; returns their codes."""
     if outside.is_closed():
         return []
     now = clock()
@@ -84,19 +77,20 @@ def sweep(clock: Clock = timezone.now) -> list[str]:
 
 
 def due(now: datetime) -> list[str]:
-    """Codes of the webhooks that nobody sends to and somebody should: entries they have not passed, or a test message."""
+    """Codes of the webhooks that nobody sends to and somebody should: entries they have not passed, or a test message. Whichever
+    was not taken up for longest comes first, so that one which always has something to send does not keep the others waiting."""
     of_its_log = {"log__code": OuterRef("log"), "log__generation": OuterRef("generation")}
     signed = SignedCheckpoint.objects.filter(**of_its_log, size__gt=OuterRef("index") + 1)
     continued = Log.objects.filter(code=OuterRef("log"), generation__gt=OuterRef("generation"))
     waiting = Q(enabled=True, next_attempt_at__lte=now) & (Q(Exists(signed)) | Q(Exists(continued)))
     rows = Webhook.objects.filter(_free(now)).filter(waiting | ~Q(ping=""))
-    return list(rows.order_by("next_attempt_at", "id").values_list("code", flat=True)[:100])
+    return list(rows.order_by(F("served_at").asc(nulls_first=True), "id").values_list("code", flat=True)[:100])
 
 
 def deliver(code: str, *, clock: Clock = timezone.now, courier: Open | None = None) -> int:
     """One turn of one webhook; returns how many events arrived. 0 where somebody else has it, or nothing is due.
 
-    Raises `ServiceClosed`, `ProviderUnavailable`: nothing is sent then, and the place stays.
+    Raises `ServiceClosed`: nothing is sent then, and the place stays.
     """
     standing.require_open()
     claim = _claim(code, clock())
@@ -104,10 +98,16 @@ def deliver(code: str, *, clock: Clock = timezone.now, courier: Open | None = No
         return 0
     try:
         return _take_turn(claim, clock, courier or _from_here)
-    except KeyShredded:
-        # Deleted before a backup was taken back: the order to destroy its key came from the journal.
-        webhooks.disable(claim.webhook, Disabled.SECRET_DESTROYED, actor=_ACTOR)
+    except (KeyShredded, KeyMissing, SealBroken) as error:
+        # Deleted before a backup was taken back, so that the order to destroy its key came from the journal; or altered.
+        log.error("webhook_secret_lost", webhook=code, error=type(error).__name__)
+        webhooks.disable(claim.webhook, Disabled.SECRET_LOST, actor=_ACTOR)
         Webhook.objects.filter(pk=claim.webhook.pk).update(ping="")
+        return 0
+    except ProviderUnavailable as error:
+        # Nobody's failure but ours: it counts for nothing.
+        log.warning("webhook_not_signed", webhook=code, error=type(error).__name__)
+        Webhook.objects.filter(_held(claim)).update(next_attempt_at=clock() + WITHOUT_KEYS)
         return 0
     finally:
         _let_go(claim)
@@ -118,30 +118,6 @@ def delay(failures: int, draw: Callable[[float, float], float] = _DICE.uniform) 
     all come back at once."""
     ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures - 1, 20))
     return timedelta(seconds=draw(0.0, ceiling.total_seconds()))
-
-
-def signed_headers(message: Message, secrets_in_force: list[str], now: datetime) -> Mapping[str, str]:
-    """Those of Standard Webhooks 1.0.0: one signature for each secret in force, the newest first."""
-    signatures = [Signature(secret).sign(message.id, now, message.body) for secret in secrets_in_force]
-    return {
-        "content-type": "application/json",
-        "webhook-id": message.id,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": " ".join(signatures),
-    }
-
-
-def message_of(event: Sequenced) -> Message:
-    """The entry and its place. The id is the event's code, and so the same at every attempt."""
-    document = event.document()
-    body = sequenced.text({"type": event.name, "timestamp": document["entry"]["at"], "data": document})
-    return Message(event.code, body, event)
-
-
-def _test_message(webhook: Webhook, now: datetime) -> Message:
-    at = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    body = sequenced.text({"type": "audit:webhook:test", "timestamp": at, "data": {"webhook": webhook.code}})
-    return Message(webhook.ping, body, None)
 
 
 def _from_here(target: addresses.Target) -> Courier:
@@ -159,8 +135,9 @@ def _claim(code: str, now: datetime) -> Claim | None:
         if row is None:
             return None
         row.turn += 1
+        row.served_at = now
         row.lease_until = now + LEASE
-        row.save(update_fields=["turn", "lease_until"])
+        row.save(update_fields=["turn", "served_at", "lease_until"])
     return Claim(row, row.turn)
 
 
@@ -190,7 +167,7 @@ def _take_turn(claim: Claim, clock: Clock, courier: Open) -> int:
             in_force = [row.secret.text() for row in webhooks.secrets_in_force(webhook, now)]
             if not in_force:
                 raise KeyShredded("the webhook has no secret to sign with")
-            return opened.post(message.body.encode(), signed_headers(message, in_force, now))
+            return opened.post(message.body.encode(), messages.signed_headers(message, in_force, now))
 
         return _Turn(claim, clock, send).run()
 
@@ -230,7 +207,7 @@ class _Turn:
         return time.monotonic() >= self._ends
 
     def _ping(self) -> None:
-        message = _test_message(self._webhook, self._clock())
+        message = messages.of_test(self._webhook.code, self._webhook.ping, self._clock())
         began, reply = time.monotonic(), self._send(message)
         with transaction.atomic():
             if self._write(ping=""):
@@ -238,7 +215,7 @@ class _Turn:
 
     def _deliver(self, event: Sequenced) -> bool:
         """True when it arrived and this worker may go on."""
-        message = message_of(event)
+        message = messages.of_event(event)
         began, reply = time.monotonic(), self._send(message)
         now = self._clock()
         if reply.outcome is not Outcome.DELIVERED:

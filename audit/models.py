@@ -165,6 +165,7 @@ class Webhook(models.Model):
     last_attempt_at = models.DateTimeField(null=True)
     last_delivered_at = models.DateTimeField(null=True)
     ping = models.CharField(max_length=36, blank=True, help_text="Id of a test message that waits to be sent.")
+    served_at = models.DateTimeField(null=True, help_text="When a worker last took it up.")
     lease_until = models.DateTimeField(null=True)
     turn = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)

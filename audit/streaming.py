@@ -63,6 +63,10 @@ class Stream:
         if done is not None:
             done()
 
+    def __del__(self) -> None:
+        # Whoever was to iterate may fail before it begins; its seat must not be lost for that.
+        self.close()
+
     def _run(self) -> Generator[str, None, None]:
         # The place at once: a client that is cut off before the first event still knows where it stood.
         yield f"retry: {RETRY}\n{_standing(self._place)}"

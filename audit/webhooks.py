@@ -47,7 +47,7 @@ class Disabled(StrEnum):
     ASKED = "asked"
     GONE = "gone"
     FAILING = "failing"
-    SECRET_DESTROYED = "secret_destroyed"  # noqa: S105 (a reason, not a secret)
+    SECRET_LOST = "secret_lost"  # noqa: S105 (a reason, not a secret)
 
 
 @dataclass(frozen=True, slots=True)

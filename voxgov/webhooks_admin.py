@@ -31,7 +31,7 @@ _WHY: Final[Mapping[str, str]] = {
     Disabled.ASKED: "somebody stopped it",
     Disabled.GONE: "the receiver said that it is gone (410)",
     Disabled.FAILING: "nothing could be delivered for three days",
-    Disabled.SECRET_DESTROYED: "its secret was destroyed: it was deleted before a backup brought it back",
+    Disabled.SECRET_LOST: "its secret opens no more: it was deleted before a backup brought it back, or altered",
 }
 _SHOWN: Final = 30
 

@@ -7,106 +7,28 @@ repeated calls included.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.utils import timezone
-from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_base import operation
-from accounts.api_fields import PageParameters, StrictSerializer, Text, WholeNumber, Word, Words
+from accounts.api_fields import PageParameters
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
-from audit import sequenced, webhooks
-from audit.addresses import MAX_URL
-from audit.events import EventName
+from audit import webhooks
 from audit.models import Webhook, WebhookDelivery, WebhookSecret
-from audit.posting import Outcome
-from audit.webhooks import MAX_OVERLAP, Disabled, Shown, Start
+from audit.webhooks import Disabled, Shown
+from voxgov import webhooks_shapes as shapes
 from voxgov.log_api import LogView
 
 _HOUR: Final = timedelta(hours=1)
 _KEPT: Final = re.compile(rb'"secret":"@([0-9a-f-]{36})"')
 """A secret in an answer that is kept: which row holds it. No secret begins so."""
-
-Shape = serializers.Serializer[Any]
-
-
-class WebhookForm(StrictSerializer):
-    url = Text(max_length=MAX_URL, help_text="https://..., of a host in the public internet.")
-    names = Words(EventName, required=False, default=list, help_text="Events that are sent; none named: every event.")
-    start = Word(Start, required=False, default=Start.NOW, help_text="Where in the log it begins.")
-
-
-class WebhookChange(StrictSerializer):
-    url = Text(required=False, max_length=MAX_URL)
-    names = Words(EventName, required=False)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not attrs:
-            raise serializers.ValidationError("names nothing to change", code="required")
-        return attrs
-
-
-class RotationForm(StrictSerializer):
-    overlap_hours = WholeNumber(
-        required=False,
-        default=24,
-        min_value=0,
-        max_value=MAX_OVERLAP // _HOUR,
-        help_text="How long earlier secrets sign beside the new one. 0 for a secret that others may know.",
-    )
-
-
-class SecretSerializer(Shape):
-    created_at = serializers.DateTimeField()
-    expires_at = serializers.DateTimeField(allow_null=True, help_text="Until then it signs; empty for the newest.")
-
-
-class WebhookSerializer(Shape):
-    code = serializers.CharField()
-    url = serializers.CharField()
-    names = serializers.ListField(child=Word(EventName))
-    enabled = serializers.BooleanField()
-    disabled_reason = serializers.ChoiceField([(word.value, word.value) for word in Disabled], allow_null=True)
-    disabled_at = serializers.DateTimeField(allow_null=True)
-    place = serializers.CharField(help_text="generation:index of the last entry that was sent or left out.")
-    behind = serializers.IntegerField(help_text="Entries of the log that it has not passed.")
-    failures = serializers.IntegerField(help_text="How often in a row the next event could not be delivered.")
-    failing_since = serializers.DateTimeField(allow_null=True)
-    next_attempt_at = serializers.DateTimeField(allow_null=True, help_text="While it fails.")
-    last_outcome = serializers.CharField(allow_null=True, help_text="A word as in its deliveries.")
-    last_attempt_at = serializers.DateTimeField(allow_null=True)
-    last_delivered_at = serializers.DateTimeField(allow_null=True)
-    secrets = SecretSerializer(many=True, help_text="Those in force, newest first.")
-    created_at = serializers.DateTimeField()
-
-
-class WebhookWithSecretSerializer(WebhookSerializer):
-    secret = serializers.CharField(
-        allow_null=True, help_text="whsec_...: shown this once. Empty in a repetition when it is gone by then."
-    )
-
-
-class TestMessageSerializer(Shape):
-    message = serializers.CharField(help_text="Its webhook-id; the delivery appears under it.")
-
-
-class DeliverySerializer(Shape):
-    message = serializers.CharField(help_text="The webhook-id: the event's code, or the id of a test message.")
-    test = serializers.BooleanField()
-    place = serializers.CharField(allow_null=True, help_text="generation:index of the event.")
-    attempt = serializers.IntegerField()
-    at = serializers.DateTimeField()
-    milliseconds = serializers.IntegerField()
-    outcome = Word(Outcome)
-    status = serializers.IntegerField(allow_null=True, help_text="HTTP status of the answer; empty where none came.")
 
 
 class WebhookView(LogView):
@@ -136,7 +58,7 @@ class SecretView(WebhookView):
     def show(self, shown: Shown, status: int) -> Response:
         self._shown = shown
         shown.webhook.refresh_from_db()
-        return Response({**_webhook(shown.webhook), "secret": shown.secret}, status=status)
+        return Response({**shapes.webhook(shown.webhook), "secret": shown.secret}, status=status)
 
     def kept(self, body: bytes) -> bytes:
         if self._shown is None:
@@ -159,11 +81,11 @@ class Webhooks(SecretView):
         "webhooks_list",
         summary="List webhooks, newest first",
         permission=Permission.MANAGE_WEBHOOKS,
-        answer=page_of(WebhookSerializer),
+        answer=page_of(shapes.WebhookSerializer),
         query=PageParameters,
     )
     def get(self, request: Request) -> Response:
-        return Response(page(self.rows(), request, self.query, _webhooks))
+        return Response(page(self.rows(), request, self.query, shapes.webhooks))
 
     @operation(
         "webhooks_create",
@@ -171,12 +93,12 @@ class Webhooks(SecretView):
         description="Signed as Standard Webhooks has it, in the log's order, at least once. The secret is shown this once.",
         permission=Permission.MANAGE_WEBHOOKS,
         also=[Permission.READ_LOG],
-        body=WebhookForm,
-        answer=WebhookWithSecretSerializer,
+        body=shapes.WebhookForm,
+        answer=shapes.WebhookWithSecretSerializer,
         status_code=201,
     )
     def post(self, request: Request) -> Response:
-        shown = webhooks.create(self.organization, **self.read(WebhookForm), actor=self.actor)
+        shown = webhooks.create(self.organization, **self.read(shapes.WebhookForm), actor=self.actor)
         return self.show(shown, 201)
 
 
@@ -185,10 +107,10 @@ class OneWebhook(WebhookView):
         "webhooks_read",
         summary="Read how a webhook stands",
         permission=Permission.MANAGE_WEBHOOKS,
-        answer=WebhookSerializer,
+        answer=shapes.WebhookSerializer,
     )
     def get(self, request: Request, code: UUID) -> Response:
-        return Response(_webhook(self.webhook(code)))
+        return Response(shapes.webhook(self.webhook(code)))
 
     @operation(
         "webhooks_update",
@@ -196,23 +118,23 @@ class OneWebhook(WebhookView):
         description="It goes on where it stands; what is left out of the body stays as it is.",
         permission=Permission.MANAGE_WEBHOOKS,
         also=[Permission.READ_LOG],
-        body=WebhookChange,
-        answer=WebhookSerializer,
+        body=shapes.WebhookChange,
+        answer=shapes.WebhookSerializer,
     )
     def patch(self, request: Request, code: UUID) -> Response:
         webhook = self.webhook(code)
-        return Response(_webhook(webhooks.change(webhook, **self.read(WebhookChange), actor=self.actor)))
+        return Response(shapes.webhook(webhooks.change(webhook, **self.read(shapes.WebhookChange), actor=self.actor)))
 
     @operation(
         "webhooks_delete",
         summary="Delete a webhook",
         description="With its deliveries and its secrets, whose key is destroyed.",
         permission=Permission.MANAGE_WEBHOOKS,
-        answer=WebhookSerializer,
+        answer=shapes.WebhookSerializer,
     )
     def delete(self, request: Request, code: UUID) -> Response:
         webhook = self.webhook(code)
-        last = _webhook(webhook)
+        last = shapes.webhook(webhook)
         webhooks.delete(webhook, actor=self.actor)
         return Response(last)
 
@@ -223,12 +145,12 @@ class WebhookRotation(SecretView):
         summary="Make a new secret for a webhook",
         description="Earlier secrets sign beside it until the overlap is over. The secret is shown this once.",
         permission=Permission.MANAGE_WEBHOOKS,
-        body=RotationForm,
-        answer=WebhookWithSecretSerializer,
+        body=shapes.RotationForm,
+        answer=shapes.WebhookWithSecretSerializer,
     )
     def post(self, request: Request, code: UUID) -> Response:
         webhook = self.webhook(code)
-        overlap = self.read(RotationForm)["overlap_hours"] * _HOUR
+        overlap = self.read(shapes.RotationForm)["overlap_hours"] * _HOUR
         return self.show(webhooks.rotate(webhook, overlap=overlap, actor=self.actor), 200)
 
 
@@ -238,10 +160,10 @@ class WebhookEnabling(WebhookView):
         summary="Send to a webhook again, from where it stopped",
         permission=Permission.MANAGE_WEBHOOKS,
         also=[Permission.READ_LOG],
-        answer=WebhookSerializer,
+        answer=shapes.WebhookSerializer,
     )
     def post(self, request: Request, code: UUID) -> Response:
-        return Response(_webhook(webhooks.enable(self.webhook(code), actor=self.actor)))
+        return Response(shapes.webhook(webhooks.enable(self.webhook(code), actor=self.actor)))
 
 
 class WebhookDisabling(WebhookView):
@@ -250,10 +172,10 @@ class WebhookDisabling(WebhookView):
         summary="Send nothing to a webhook for now",
         description="Its place in the log stays.",
         permission=Permission.MANAGE_WEBHOOKS,
-        answer=WebhookSerializer,
+        answer=shapes.WebhookSerializer,
     )
     def post(self, request: Request, code: UUID) -> Response:
-        return Response(_webhook(webhooks.disable(self.webhook(code), Disabled.ASKED, actor=self.actor)))
+        return Response(shapes.webhook(webhooks.disable(self.webhook(code), Disabled.ASKED, actor=self.actor)))
 
 
 class WebhookTest(WebhookView):
@@ -262,7 +184,7 @@ class WebhookTest(WebhookView):
         summary="Send a test message to a webhook",
         description="In the background, to a disabled one too. It moves nothing and is never repeated: see the deliveries.",
         permission=Permission.MANAGE_WEBHOOKS,
-        answer=TestMessageSerializer,
+        answer=shapes.TestMessageSerializer,
         status_code=202,
     )
     def post(self, request: Request, code: UUID) -> Response:
@@ -274,58 +196,9 @@ class WebhookDeliveries(WebhookView):
         "webhooks_deliveries_list",
         summary="List the newest attempts to deliver to a webhook",
         permission=Permission.MANAGE_WEBHOOKS,
-        answer=page_of(DeliverySerializer),
+        answer=page_of(shapes.DeliverySerializer),
         query=PageParameters,
     )
     def get(self, request: Request, code: UUID) -> Response:
         rows = WebhookDelivery.objects.filter(webhook=self.webhook(code))
-        return Response(page(rows, request, self.query, _deliveries))
-
-
-def _webhooks(rows: Sequence[Webhook]) -> Iterable[Mapping[str, Any]]:
-    return [_webhook(row) for row in rows]
-
-
-def _webhook(row: Webhook) -> dict[str, Any]:
-    place = webhooks.place_of(row)
-    in_force = webhooks.secrets_in_force(row, timezone.now()) if row.pk else ()
-    return dict(
-        WebhookSerializer(
-            {
-                "code": row.code,
-                "url": row.url,
-                "names": row.names,
-                "enabled": row.enabled,
-                "disabled_reason": row.disabled_reason or None,
-                "disabled_at": row.disabled_at,
-                "place": str(place),
-                "behind": sequenced.behind(row.log, place),
-                "failures": row.failures,
-                "failing_since": row.failing_since,
-                "next_attempt_at": row.next_attempt_at if row.failures and row.enabled else None,
-                "last_outcome": row.last_outcome or None,
-                "last_attempt_at": row.last_attempt_at,
-                "last_delivered_at": row.last_delivered_at,
-                "secrets": [{"created_at": one.created_at, "expires_at": one.expires_at} for one in in_force],
-                "created_at": row.created_at,
-            }
-        ).data
-    )
-
-
-def _deliveries(rows: Sequence[WebhookDelivery]) -> Iterable[Mapping[str, Any]]:
-    return [
-        DeliverySerializer(
-            {
-                "message": row.message,
-                "test": row.test,
-                "place": None if row.index is None else f"{row.generation}:{row.index}",
-                "attempt": row.attempt,
-                "at": row.at,
-                "milliseconds": row.milliseconds,
-                "outcome": row.outcome,
-                "status": row.status,
-            }
-        ).data
-        for row in rows
-    ]
+        return Response(page(rows, request, self.query, shapes.deliveries))

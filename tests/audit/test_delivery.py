@@ -25,7 +25,9 @@ from benchmarks.worker import Worker
 from tests.audit.hooks import Clock, again, entries, ids, make, verified
 from tests.audit.receiver import Received, Receiver, receiving
 from tests.audit.signed import ACTOR, codes_of, continued, record, sequence, sign
+from vault import keys
 from vault.codes import new_code
+from vault.errors import ProviderUnavailable
 from voxgov.celery import app
 
 SECOND = timedelta(seconds=1)
@@ -454,7 +456,7 @@ def test_a_real_worker_is_rung_and_what_it_was_sending_when_it_was_killed_comes_
 # Ringing
 
 
-def test_the_sweep_rings_for_what_is_due_longest_due_first_and_leaves_lanes_free(
+def test_the_sweep_rings_for_what_waited_longest_and_leaves_lanes_free(
     log: str, receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rung: list[tuple[str, list[str], str]] = []
@@ -466,8 +468,10 @@ def test_the_sweep_rings_for_what_is_due_longest_due_first_and_leaves_lanes_free
     webhooks.disable(resting, Disabled.ASKED, actor=ACTOR)
     sign(log)
     for number, webhook in enumerate(made):
-        Webhook.objects.filter(pk=webhook.pk).update(next_attempt_at=clock.now - timedelta(days=300 - number))
+        Webhook.objects.filter(pk=webhook.pk).update(served_at=clock.now - timedelta(days=300 - number))
     codes = [webhook.code for webhook in made]
+    # Those of other tests that were never taken up would come before these.
+    Webhook.objects.filter(served_at=None).update(served_at=clock.now)
     assert delivery.due(clock())[:3] == codes
     assert delivery.sweep(clock) == codes[: delivery.LANES]
     assert rung == [("audit.deliver", [code], "light") for code in codes[: delivery.LANES]]
@@ -476,6 +480,11 @@ def test_the_sweep_rings_for_what_is_due_longest_due_first_and_leaves_lanes_free
     Webhook.objects.filter(code=codes[1]).update(lease_until=clock.now + SECOND)
     assert delivery.sweep(clock) == []
     assert resting.code not in delivery.due(clock())
+    Webhook.objects.filter(code__in=codes).update(lease_until=None)
+    delivery.deliver(codes[0], clock=clock)
+    record(log)
+    sign(log)
+    assert delivery.due(clock())[:2] == codes[1:], "whoever was served waits until the others were"
 
 
 def test_the_schedule_and_the_sweep_name_tasks_that_there_are(log: str, receiver: Receiver) -> None:
@@ -586,8 +595,37 @@ def test_a_webhook_whose_key_was_destroyed_sends_nothing_although_a_backup_bring
     assert delivery.deliver(shown.webhook.code, clock=clock) == 0
     assert receiver.received == []
     row = again(shown.webhook)
-    assert (row.enabled, row.disabled_reason, row.ping) == (False, "secret_destroyed", "")
+    assert (row.enabled, row.disabled_reason, row.ping) == (False, "secret_lost", "")
     assert shown.webhook.code not in delivery.due(clock())
+
+
+def test_while_the_key_provider_is_away_nothing_is_sent_and_nothing_counts(
+    log: str, receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = make(log, receiver)
+    sign(log)
+
+    def away(*args: object) -> None:
+        raise ProviderUnavailable("for the test")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keys, "for_opening", away)
+        assert delivery.deliver(shown.webhook.code, clock=clock) == 0
+    row = again(shown.webhook)
+    assert (row.failures, row.enabled, row.index, row.lease_until) == (0, True, -1, None)
+    assert shown.webhook.code not in delivery.due(clock())
+    clock.move(delivery.WITHOUT_KEYS)
+    assert deliver_all(shown.webhook, clock) == 1
+
+
+def test_a_secret_that_was_altered_signs_nothing(log: str, receiver: Receiver, clock: Clock) -> None:
+    shown, other = make(log, receiver), make(log, receiver)
+    sign(log)
+    WebhookSecret.objects.filter(pk=shown.row.pk).update(webhook=other.webhook)
+    other.webhook.secrets.filter(pk=other.row.pk).update(expires_at=clock.now)
+    assert delivery.deliver(other.webhook.code, clock=clock) == 0
+    assert again(other.webhook).disabled_reason == "secret_lost"
+    assert receiver.received == []
 
 
 def test_without_a_secret_nothing_is_sent(log: str, receiver: Receiver, clock: Clock) -> None:
@@ -596,4 +634,4 @@ def test_without_a_secret_nothing_is_sent(log: str, receiver: Receiver, clock: C
     shown.webhook.secrets.all().delete()
     assert delivery.deliver(shown.webhook.code, clock=clock) == 0
     assert receiver.received == []
-    assert again(shown.webhook).disabled_reason == "secret_destroyed"
+    assert again(shown.webhook).disabled_reason == "secret_lost"

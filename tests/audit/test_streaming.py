@@ -1,5 +1,6 @@
 """A log as server-sent events: nothing lost and nothing twice wherever it is cut, and nothing held while it waits."""
 
+import gc
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -210,3 +211,10 @@ def test_closing_it_gives_its_seat_back_once_begun_or_not(log: str, read_pieces:
         one.close()
     assert given_back == [True]
     assert list(one) == []
+
+
+def test_a_stream_that_is_dropped_without_being_closed_gives_its_seat_back_too(log: str) -> None:
+    given_back: list[bool] = []
+    stream(log, done=lambda: given_back.append(True))
+    gc.collect()
+    assert given_back == [True]

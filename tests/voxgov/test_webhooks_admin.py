@@ -49,7 +49,7 @@ def test_a_webhook_that_works_says_so(administrator: Browser, shown: Shown) -> N
         (Disabled.ASKED, "somebody stopped it"),
         (Disabled.GONE, "the receiver said that it is gone"),
         (Disabled.FAILING, "nothing could be delivered for three days"),
-        (Disabled.SECRET_DESTROYED, "its secret was destroyed"),
+        (Disabled.SECRET_LOST, "its secret opens no more"),
     ],
 )
 def test_a_webhook_that_was_disabled_says_why(
