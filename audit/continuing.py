@@ -4,6 +4,7 @@ new origin, whose first entry names the last checkpoint of the old one. The old 
 
 import base64
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
@@ -16,6 +17,8 @@ from audit.models import Event, Log, Unsequenced
 from vault import recovery
 
 Say = Callable[[str], None]
+_MOST_SHOWN: Final = 16 * 1024
+"""Bytes of the old checkpoint that the first entry repeats: more than any has, and little enough for an entry."""
 
 
 def describe() -> Iterator[str]:
@@ -34,8 +37,13 @@ def recover(say: Say) -> None:
     recovery.recover(say)
     for code in sorted({code for code, _ in outside.every()} | set(Log.objects.values_list("code", flat=True))):
         _continue(code, say)
-    outside.open_again()
-    standing.check()
+        _retire_older(code)
+    left = list(standing.objections())
+    for reason in left:
+        say(f"! {reason}")
+    if not left:
+        outside.open_again()
+    standing.compare_again()
     standing.require_open()
     say("the service is open")
 
@@ -53,11 +61,16 @@ def _continue(code: str, say: Say) -> None:
         fresh = sequencing.begin(code, latest + 1)
         event = _record_continuation(fresh, old, latest)
         sequencing.append(fresh, [(event.pk, bytes(event.entry))])
-    # What is left of the old generations is history: they are no longer compared.
-    for generation in generations:
-        outside.retire(code, generation)
     signing.sign(fresh)
     say(f"{fresh.origin} goes on from here; its first entry names the last checkpoint of the old log")
+
+
+def _retire_older(code: str) -> None:
+    """What is left of the generations before the newest is history, also where a crash came between."""
+    newest = Log.objects.filter(code=code).order_by("-generation").values_list("generation", flat=True).first() or 0
+    for kept_code, generation in list(outside.every()):
+        if kept_code == code and generation < newest:
+            outside.retire(code, generation)
 
 
 def _record_continuation(fresh: Log, old: Log | None, generation: int) -> Event:
@@ -69,7 +82,7 @@ def _record_continuation(fresh: Log, old: Log | None, generation: int) -> Event:
         objects=[Reference(ObjectKind.LOG, fresh.code)],
         detail={
             "origin": fresh.origin,
-            "old_checkpoint": None if note is None else base64.b64encode(note).decode(),
+            "old_checkpoint": None if note is None else base64.b64encode(note[:_MOST_SHOWN]).decode(),
             "old_entries_left": 0 if old is None else stored_tree.size_of(old),
             "recovered_at": timezone.now().isoformat(),
         },

@@ -82,6 +82,46 @@ class EventNotSigned(AuditError):
     transient = True
 
 
+class BundleInvalid(LogInvalid):
+    """An export bundle is damaged, was altered, or is not what its signatures say."""
+
+    code = "audit_bundle_invalid"
+
+
+class CheckImpossible(AuditError):
+    """A check could not be carried out: a file or a server is not there, or what was asked for needs something else."""
+
+    code = "audit_check_impossible"
+
+
+class RequestInvalid(LogInvalid):
+    """What was sent to a witness is no request of its protocol."""
+
+    code = "audit_request_invalid"
+
+
+class WitnessRefused(AuditError):
+    """A witness did not cosign. `transient` says whether asking again later can help."""
+
+    code = "audit_witness_refused"
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+class ExportImpossible(AuditError):
+    """No such bundle can be made: a checkpoint that was never signed, a range that was pruned, a filter that is none."""
+
+    code = "export_impossible"
+
+
+class ExportNotReady(AuditError):
+    """The export is not done, has failed, or its file went when its term was over."""
+
+    code = "export_not_ready"
+
+
 class AddressRefused(AuditError):
     """A webhook's URL leads to no public address, or is written in a way that two programs could read differently."""
 

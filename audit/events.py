@@ -54,7 +54,10 @@ class EventName(StrEnum):
 
     # audit
     TRAIL_READ = "audit:trail:read"
+    EXPORT_ORDERED = "audit:export:ordered"
+    EXPORT_READ = "audit:export:read"
     LOG_CONTINUED = "audit:log:continued"
+    LOG_PRUNED = "audit:log:pruned"
     WEBHOOK_CREATED = "audit:webhook:created"
     WEBHOOK_CHANGED = "audit:webhook:changed"
     WEBHOOK_ROTATED = "audit:webhook:rotated"

@@ -2,6 +2,7 @@
 leaf yet, and the webhooks that read the log. No foreign key leads out of this room."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -12,6 +13,16 @@ from vault.codes import new_code
 from vault.context import Context
 from vault.fields import SealedField
 from vault.keys import KeyName
+
+
+class ExportState(StrEnum):
+    """`expired`: the file is gone because its term was over; ordered again, it is the same but for the time it was made."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
 
 
 class Event(models.Model):
@@ -83,6 +94,9 @@ class Log(models.Model):
     code = models.CharField(max_length=36, help_text="Code of the organization.")
     generation = models.IntegerField()
     origin = models.CharField(max_length=255, unique=True)
+    minimum_index = models.BigIntegerField(
+        default=0, editable=False, help_text="Entries below it were pruned; their hashes stay in the tiles."
+    )
     begun_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -138,6 +152,64 @@ class SignedCheckpoint(models.Model):
 
     def __str__(self) -> str:
         return f"checkpoint {self.size}"
+
+
+class Cosignature(models.Model):
+    """What a witness answered: that a checkpoint extends everything that it saw of this log before."""
+
+    id = models.BigAutoField(primary_key=True)
+    checkpoint = models.ForeignKey(SignedCheckpoint, on_delete=models.PROTECT, related_name="cosignatures")
+    witness = models.CharField(max_length=255, help_text="Name of the witness's key.")
+    line = models.TextField(help_text="The signature line, verbatim.")
+    received_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["checkpoint", "witness"], name="one_cosignature_per_witness"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.witness} on checkpoint {self.checkpoint_id}"
+
+
+class Export(models.Model):
+    """An export bundle that somebody ordered. The row is the job; the file lies under its code until its term is over."""
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    log = models.ForeignKey(Log, on_delete=models.PROTECT, related_name="exports")
+    start = models.BigIntegerField(help_text="Size of the earlier checkpoint; 0 begins with the log.")
+    end = models.BigIntegerField(help_text="Size of the later checkpoint.")
+    filter = models.JSONField(
+        default=dict, help_text="Field to accepted values; what does not match is left out as hashes."
+    )
+    recipient = models.CharField(
+        max_length=200, blank=True, help_text="Auditor's public key that the bundle is sealed to."
+    )
+    actor_kind = models.CharField(max_length=16)
+    actor_code = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+    state = models.CharField(max_length=16, choices=[(state.value, state.value) for state in ExportState])
+    done_entries = models.BigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    attempts = models.IntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+    size = models.BigIntegerField(null=True, help_text="Bytes of the file.")
+    sha256 = models.CharField(max_length=64, blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["log", "-id"], name="export_recent")]
+
+    def __str__(self) -> str:
+        return self.code
+
+    @property
+    def progress(self) -> float:
+        """0 to 1."""
+        if self.state == ExportState.DONE:
+            return 1.0
+        return min(0.99, self.done_entries / max(1, self.end - self.start))
 
 
 class Webhook(models.Model):

@@ -5,7 +5,7 @@ Reads only, a handful of rows whatever the size of the log. What a proof is, and
 
 from dataclasses import dataclass
 
-from audit import signing, stored_tree
+from audit import signing, stored_tree, witnessing
 from audit.errors import EventNotSigned, TileInvalid
 from audit.models import Event, Leaf, Log, SignedCheckpoint, Unsequenced
 from audit.tlog.proof import LogProof
@@ -56,7 +56,7 @@ def of_event(event: Event) -> EventProof:
     if newest is None or newest.size <= leaf.index:
         raise EventNotSigned("no checkpoint covers the event yet")
     hashes = prove_inclusion(leaf.index, newest.size, stored_tree.reader(leaf.log, newest.size))
-    proof = LogProof(leaf.index, tuple(hashes), bytes(newest.note))
+    proof = LogProof(leaf.index, tuple(hashes), witnessing.with_cosignatures(newest))
     return EventProof(leaf.log.origin, leaf.log.generation, bytes(leaf.hash), newest.size, proof)
 
 
@@ -68,13 +68,14 @@ def between(log: Log, old: int, new: int | None) -> Consistency | None:
     if earlier is None or later is None or later.size < earlier.size:
         return None
     hashes = prove_consistency(earlier.size, later.size, stored_tree.reader(log, later.size))
-    return Consistency(earlier.size, later.size, tuple(hashes), bytes(earlier.note), bytes(later.note))
+    old_note, new_note = witnessing.with_cosignatures(earlier), witnessing.with_cosignatures(later)
+    return Consistency(earlier.size, later.size, tuple(hashes), old_note, new_note)
 
 
 def newest_checkpoint(log: Log) -> bytes | None:
-    """The signed note over most entries; None before the first."""
-    note = SignedCheckpoint.objects.filter(log=log).order_by("-size").values_list("note", flat=True).first()
-    return None if note is None else bytes(note)
+    """The signed note over most entries, with the cosignatures that came so far; None before the first."""
+    found = SignedCheckpoint.objects.filter(log=log).order_by("-size").prefetch_related("cosignatures").first()
+    return None if found is None else witnessing.with_cosignatures(found)
 
 
 def require_signed(log: Log, tile: Tile) -> None:

@@ -7,7 +7,7 @@ covers it, so that nobody is told what could be taken back unnoticed. How a log 
 import base64
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -78,7 +78,7 @@ class Batch:
 def after(code: str, place: Place, *, names: Sequence[str] = (), limit: int = 50) -> Batch:
     """The next events of the log behind `place`, with one of `names` where there are any, in order and without a gap.
 
-    A generation that a restored backup ended is read to its end, and the next from its beginning.
+    A generation that a restored backup ended is read to its end, and the next from its beginning. What was pruned is passed.
     """
     # Asked first: once the next generation is there, the one before grows no more.
     follower = Log.objects.filter(code=code, generation__gt=place.generation).order_by("generation").first()
@@ -87,8 +87,9 @@ def after(code: str, place: Place, *, names: Sequence[str] = (), limit: int = 50
     if log is None:
         return Batch((), onwards, more=follower is not None)
     end = _end(log, closed=follower is not None)
-    stop = min(end, place.index + 1 + _WINDOW)
-    leaves = Leaf.objects.filter(log=log, index__gt=place.index, index__lt=stop)
+    start = max(place.index + 1, log.minimum_index)
+    stop = min(end, start + _WINDOW)
+    leaves = Leaf.objects.filter(log=log, index__gte=start, index__lt=stop)
     if names:
         leaves = leaves.filter(event__name__in=list(names))
     columns = ("index", "hash", "event__code", "event__name", "event__entry")
@@ -110,10 +111,13 @@ def newest(code: str) -> Place:
 
 
 def behind(code: str, place: Place) -> int:
-    """How many entries a reader at `place` has not passed yet."""
-    logs = Log.objects.filter(code=code, generation__gte=place.generation).order_by("generation")
-    ends = {log.generation: end for log, end in _ends(list(logs))}
-    return sum(ends.values()) - (min(place.index + 1, ends.get(place.generation, 0)))
+    """How many entries a reader at `place` will find, but for its filter."""
+    logs = list(Log.objects.filter(code=code, generation__gte=place.generation).order_by("generation"))
+    count = 0
+    for log in logs:
+        passed = place.index + 1 if log.generation == place.generation else 0
+        count += max(0, _end(log, closed=log is not logs[-1]) - max(passed, log.minimum_index))
+    return count
 
 
 def require_known(code: str, place: Place) -> None:
@@ -128,11 +132,6 @@ def require_known(code: str, place: Place) -> None:
 def text(document: dict[str, Any]) -> str:
     """Canonical JSON (RFC 8785), in one line: what is signed and sent."""
     return rfc8785.dumps(document).decode()
-
-
-def _ends(logs: Sequence[Log]) -> Iterable[tuple[Log, int]]:
-    for log in logs:
-        yield log, _end(log, closed=log is not logs[-1])
 
 
 def _end(log: Log, *, closed: bool) -> int:

@@ -5,6 +5,7 @@ the order is that of sequencing; the events of one person are ordered by the con
 """
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,21 +21,32 @@ from audit.tlog.tiles import WIDTH, Tile, split_hashes
 BATCH: Final = 4096
 _LOCK: Final = 0x6C6F_6700
 """First half of the advisory lock of a log; the other is a hash of the log's code."""
-_WAITING: Final = """
-SELECT event.id, event.entry FROM audit_unsequenced AS waiting JOIN audit_event AS event ON event.id = waiting.event_id
-WHERE waiting.log = %s AND NOT EXISTS (SELECT FROM audit_leaf AS leaf WHERE leaf.event_id = waiting.event_id)
-ORDER BY waiting.event_id LIMIT %s
+_LOGS: Final = """
+WITH RECURSIVE logs AS (
+    (SELECT log FROM audit_unsequenced ORDER BY log LIMIT 1)
+    UNION ALL
+    SELECT (SELECT log FROM audit_unsequenced WHERE log > logs.log ORDER BY log LIMIT 1) FROM logs WHERE logs.log IS NOT NULL
+)
+SELECT log FROM logs WHERE log IS NOT NULL
+"""
+"""One look at the index for each log, however many events wait."""
+_WAITING: Final = "SELECT event_id FROM audit_unsequenced WHERE log = %s ORDER BY event_id LIMIT %s"
+_ENTRIES: Final = """
+SELECT event.id, event.entry FROM audit_event AS event
+WHERE event.id = ANY(%s) AND event.log = %s AND NOT EXISTS (SELECT FROM audit_leaf AS leaf WHERE leaf.event_id = event.id)
+ORDER BY event.id
 """
 _STALE: Final = """
-DELETE FROM audit_unsequenced AS waiting USING audit_leaf AS leaf WHERE leaf.event_id = waiting.event_id AND waiting.log = %s
+DELETE FROM audit_unsequenced AS waiting USING audit_event AS event LEFT JOIN audit_leaf AS leaf ON leaf.event_id = event.id
+WHERE event.id = waiting.event_id AND waiting.log = %s AND (leaf.event_id IS NOT NULL OR event.log <> waiting.log)
 """
-"""Queued again by whoever looked for missed events while the event was given its leaf."""
+"""Queued again by whoever looked for missed events while the event was given its leaf, or queued for another log than its own."""
 
 
 def logs_with_events() -> list[str]:
     """Codes of the logs that have events without a leaf."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT DISTINCT log FROM audit_unsequenced")
+        cursor.execute(_LOGS)
         return [row[0] for row in cursor.fetchall()]
 
 
@@ -45,6 +57,7 @@ def sequence(code: str) -> int:
             return 0
         with connection.cursor() as cursor:
             cursor.execute(_WAITING, [code, BATCH])
+            cursor.execute(_ENTRIES, [[row[0] for row in cursor.fetchall()], code])
             waiting = [(event, bytes(entry)) for event, entry in cursor.fetchall()]
             if not waiting:
                 cursor.execute(_STALE, [code])
@@ -60,10 +73,13 @@ def newest(code: str) -> Log:
 
 
 def begin(code: str, generation: int) -> Log:
-    """A further generation under an origin of its own. The caller holds the log."""
-    suffix = "" if generation == 1 else f"/{generation}"
+    """A further generation under an origin that is never used again, whatever becomes of the database. The caller holds the log.
+
+    The last part of an origin is the organization's code; auditors compare it with what entries say.
+    """
+    apart = "" if generation == 1 else f"/{generation}-{secrets.token_hex(4)}"
     log: Log = Log.objects.create(
-        code=code, generation=generation, origin=f"{settings.VOXGOV_LOG_ORIGIN}/{code}{suffix}"
+        code=code, generation=generation, origin=f"{settings.VOXGOV_LOG_ORIGIN}{apart}/{code}"
     )
     return log
 

@@ -54,7 +54,7 @@ def sign(log: Log) -> bool:
         size = stored_tree.size_of(log)
         if not size or SignedCheckpoint.objects.filter(log=log, size=size).exists():
             return False
-        require_extends(log, size)
+        require_extends(log)
         signer = ProviderSigner(log.origin)
         note = sign_checkpoint(Checkpoint(log.origin, size, stored_tree.root(log, size)), signer)
         # Outside first: a checkpoint that anybody could have seen is never one that a restored database does not meet again.
@@ -76,13 +76,18 @@ def logs_to_sign() -> list[str]:
     return list(Leaf.objects.filter(pk__in=last).exclude(Exists(signed)).values_list("log__code", flat=True))
 
 
-def require_extends(log: Log, size: int) -> None:
-    """Raises `LogInconsistent` unless the log's tree of `size` leaves extends the last checkpoint outside the database."""
+def require_extends(log: Log) -> None:
+    """Raises `LogInconsistent` unless the log in the database extends the last checkpoint outside it.
+
+    The database is read after what it is compared with: a sequencer that works meanwhile can only make it longer.
+    """
+    signed_before = SignedCheckpoint.objects.filter(log=log).exists()
     kept = last_outside(log)
     if kept is None:
-        if SignedCheckpoint.objects.filter(log=log).exists():
+        if signed_before:
             raise LogInconsistent(f"{log.origin}: the checkpoint outside the database is gone")
         return
+    size = stored_tree.size_of(log)
     if kept.size > size:
         raise LogInconsistent(
             f"{log.origin}: the database has {size} entries, and a checkpoint was signed over {kept.size}"

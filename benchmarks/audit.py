@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection
 
 from audit.models import Log, SignedCheckpoint, Unsequenced
-from benchmarks import audit_writing
+from benchmarks import audit_volume, audit_writing
 from benchmarks.figures import Figure, Say
 from benchmarks.worker import ROOT
 from vault.codes import new_code
@@ -34,6 +34,11 @@ WHERE leaf.log_id = %s AND checkpoint.size <= leaf.index + 20000 GROUP BY event.
 
 
 def run(say: Say) -> list[Figure]:
+    """The log while it is written, then the log at a million events."""
+    return [*_written(say), *audit_volume.run(say)]
+
+
+def _written(say: Say) -> list[Figure]:
     """`events_per_s`, `events_over_insert`, `lag_p99_s`."""
     rates: dict[str, list[float]] = {"trail": [], "insert": []}
     lags: list[float] = []

@@ -51,10 +51,13 @@ _ACTORS = {
 _TRAIL = {
     "audit.Event": "id code log at name outcome request_id entry",
     "audit.Unsequenced": "event log",
-    "audit.Log": "id code generation origin begun_at",
+    "audit.Log": "id code generation origin minimum_index begun_at",
     "audit.Leaf": "event log index hash",
     "audit.FullTile": "id log level index hashes root",
     "audit.SignedCheckpoint": "id log size note signed_at",
+    "audit.Cosignature": "id checkpoint witness line received_at",
+    "audit.Export": "id code log start end filter recipient actor_kind actor_code created_at state done_entries lease_until"
+    " attempts finished_at size sha256 error_code",
 }
 
 _VAULT = {

@@ -14,7 +14,8 @@ from accounts.models import ApiClient, Organization, Project, User
 from accounts.roles import Role
 from analysis import submission
 from analysis.models import Recording
-from audit import trail
+from audit import sequencing, signing, trail
+from audit.models import Log
 from consent import gate, granting, publishing, subjects
 from consent.models import ConsentRecord, Notice, Purpose, Subject
 from consent.vocabulary import Context, EvidenceMethod, LawfulBasis, ParticipantRole, Scope
@@ -151,6 +152,16 @@ def make_world(
         actor=ACTOR,
     )
     return World(project.organization, project, notice, purpose, subjects.register(project, actor=ACTOR))
+
+
+def sign_log(organization: Organization) -> Log:
+    """What the sequencer does: every event gets its place, and the log is signed."""
+    while sequencing.sequence(organization.code):
+        pass
+    signing.sign_newest(organization.code)
+    log = Log.objects.filter(code=organization.code).order_by("-generation").first()
+    assert log is not None
+    return log
 
 
 def sha256(data: bytes) -> str:

@@ -18,7 +18,16 @@ from voxgov.environment import models_dir, surroundings
 INSIDE: Final = "VOXGOV_BENCH"
 """Set in the environment of the process that measures."""
 _ROOT: Final = Path(__file__).resolve().parent.parent
-_NO_BENCHMARK: Final = ("figures", "raw_whisper", "rounds", "worker", "audit_writer", "audit_writing")
+_NO_BENCHMARK: Final = (
+    "figures",
+    "raw_whisper",
+    "rounds",
+    "worker",
+    "audit_export",
+    "audit_volume",
+    "audit_writer",
+    "audit_writing",
+)
 
 
 def names() -> list[str]:

@@ -59,6 +59,9 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     # audit
     audit_errors.ServiceClosed: (503, "Closed until recovered"),
     audit_errors.EventNotSigned: (409, "Event not signed yet"),
+    audit_errors.ExportImpossible: (422, "No such export can be made"),
+    audit_errors.ExportNotReady: (409, "Export not ready"),
+    audit_errors.KeyInvalid: (422, "Key not readable"),
     audit_errors.AddressRefused: (422, "Address not allowed"),
     audit_errors.TooManyWebhooks: (409, "Too many webhooks"),
     audit_errors.TooManySecrets: (409, "Too many secrets in force"),

@@ -7,7 +7,7 @@ from typing import Any
 from analysis.states import AnalysisState, RecordingState
 from audit.events import EventName
 from consent.vocabulary import Context, GrantState, ParticipantRole, Scope
-from voxgov import environment
+from voxgov import environment, key_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = environment.var_dir()
@@ -194,12 +194,15 @@ CELERY_TIMEZONE = "UTC"
 
 VOXGOV_BLOB_DIR = VAR_DIR / "blobs"
 VOXGOV_MODELS_DIR = environment.models_dir()
-VOXGOV_KEY_PROVIDER = environment.key_provider()
+VOXGOV_KEY_PROVIDER = key_settings.key_provider()
 VOXGOV_EPOCH_DAYS = environment.integer("VOXGOV_EPOCH_DAYS", 7, at_least=1)
 VOXGOV_KEYRING_BACKUP_DAYS = environment.integer("VOXGOV_KEYRING_BACKUP_DAYS", 0)
 VOXGOV_REWRAPPED_DIR = VAR_DIR / "rewrapped"
 VOXGOV_JOURNAL_DIR = Path(environment.text("VOXGOV_JOURNAL", str(VAR_DIR / "journal")))
 VOXGOV_CHECKPOINT_DIR = Path(environment.text("VOXGOV_CHECKPOINTS", str(VAR_DIR / "checkpoints")))
+VOXGOV_WITNESSES = environment.witnesses()
+VOXGOV_EXPORT_DIR = VAR_DIR / "exports"
+VOXGOV_AUDIT_DAYS = environment.audit_days()
 VOXGOV_LOG_ORIGIN = environment.text("VOXGOV_LOG_ORIGIN", "voxgov.localhost/log")
 # Lets webhooks go to this machine, also in the clear: for tests and trials, never where others may make webhooks.
 VOXGOV_WEBHOOK_LOOPBACK = environment.flag("VOXGOV_WEBHOOK_LOOPBACK", default=False)

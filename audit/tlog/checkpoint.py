@@ -30,7 +30,7 @@ class Checkpoint:
         """The note text. Raises `CheckpointInvalid` for what could not be read back."""
         lines = [self.origin, str(self.size), base64.b64encode(self.root).decode(), *self.extensions]
         text = "".join(f"{line}\n" for line in lines).encode()
-        if parse_text(text) != self:
+        if _require_root(parse_text(text)) != self:
             raise CheckpointInvalid("lines of a checkpoint hold no newlines")
         return text
 
@@ -53,7 +53,7 @@ class SignedCheckpoint:
 
 
 def parse_text(text: bytes) -> Checkpoint:
-    """Reads a note's text. Raises `CheckpointInvalid`."""
+    """Reads a note's text; that it makes sense as a tree is for `open_checkpoint`. Raises `CheckpointInvalid`."""
     try:
         lines = text.decode().split("\n")
     except UnicodeDecodeError as error:
@@ -68,8 +68,6 @@ def parse_text(text: bytes) -> Checkpoint:
     checkpoint = Checkpoint(origin, parse_size(size), root, tuple(extensions))
     if len(root) != HASH_BYTES:
         raise CheckpointInvalid(f"the root hash has {len(root)} bytes instead of {HASH_BYTES}")
-    if checkpoint.size == 0 and root != EMPTY_ROOT:
-        raise CheckpointInvalid("the empty tree has another root")
     return checkpoint
 
 
@@ -89,7 +87,14 @@ def open_checkpoint(data: bytes, keys: Sequence[Verifier], origin: str) -> Signe
     """Reads a checkpoint of the log `origin`, signed by one of `keys`. Raises `NoteInvalid`, `CheckpointInvalid`."""
     note = notes.parse(data)
     signed_by = notes.verified(note, keys)
-    checkpoint = parse_text(note.text)
+    checkpoint = _require_root(parse_text(note.text))
     if checkpoint.origin != origin:
-        raise CheckpointInvalid(f"the checkpoint is of the log {checkpoint.origin!a}, not of {origin!a}")
+        raise CheckpointInvalid(f"the checkpoint is of the log {checkpoint.origin[:200]!a}, not of {origin!a}")
     return SignedCheckpoint(checkpoint, note, signed_by)
+
+
+def _require_root(checkpoint: Checkpoint) -> Checkpoint:
+    """RFC 6962, section 2.1: there is one empty tree."""
+    if checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT:
+        raise CheckpointInvalid("the empty tree has another root")
+    return checkpoint

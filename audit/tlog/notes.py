@@ -112,8 +112,8 @@ def verified(note: Note, known: Sequence[Verifier]) -> tuple[Verifier, ...]:
                 good.add((key.name, key.key_id))
     signed_by = tuple(key for key in known if (key.name, key.key_id) in good)
     if not signed_by:
-        named = ", ".join(f"{one.name} ({one.key_id.hex()})" for one in note.signatures)
-        raise NoteInvalid(f"not signed by a known key; the signatures are by {named}")
+        named = ", ".join(f"{one.name[:80]} ({one.key_id.hex()})" for one in note.signatures[:4])
+        raise NoteInvalid(f"not signed by a known key; {len(note.signatures)} signatures, by {named}")
     return signed_by
 
 

@@ -2,16 +2,21 @@
 
 import base64
 import json
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
-from audit import sequenced, sequencing
+from audit import pruning, sequenced, sequencing
 from audit.errors import PlaceUnknown
 from audit.events import EventName
+from audit.models import Log
 from audit.sequenced import BEGINNING, Place, Sequenced
 from audit.tlog.merkle import leaf_hash
 from tests.audit.signed import codes_of, continued, record, sequence, sign
+from tests.audit.test_pruning import age
 from vault.codes import new_code
 
 
@@ -118,6 +123,21 @@ def test_a_log_whose_first_generation_the_database_lost_is_read_from_what_there_
     record(log, 2)
     sign(log)
     assert [str(event.place) for event in read(log)] == ["2:0", "2:1"]
+
+
+def test_what_was_pruned_is_passed(log: str, superuser: Callable[[str], list[tuple[object, ...]]]) -> None:
+    record(log, 520)
+    age(superuser, sign(log), 520)
+    assert pruning.prune(Log.objects.get(code=log), timezone.now() - timedelta(days=400)) == 512
+    sign(log)
+    assert [event.place.index for event in read(log)] == list(range(512, 521))
+    assert read(log, Place(1, 100), limit=3) == read(log)
+    assert [sequenced.behind(log, place) for place in (BEGINNING, Place(1, 100), Place(1, 511), Place(1, 519))] == [
+        9,
+        9,
+        9,
+        1,
+    ]
 
 
 def test_how_far_a_reader_is_behind(log: str) -> None:

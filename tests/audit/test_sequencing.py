@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import connection, connections, transaction
-from django.db.utils import ProgrammingError
+from django.db.utils import DatabaseError, ProgrammingError
 
-from audit import outside, sequencing, signing, stored_tree, trail
+from audit import outside, sequencing, signing, standing, stored_tree, trail
 from audit.entry import ObjectKind, Reference
 from audit.errors import LogInconsistent, TileInvalid
 from audit.events import EventName
@@ -30,6 +30,7 @@ def log_code(superuser: Callable[[str], list[tuple[object, ...]]]) -> Iterator[s
     yield code
     superuser(f"DELETE FROM audit_signedcheckpoint WHERE log_id IN (SELECT id FROM audit_log WHERE code = '{code}')")
     outside.retire(code, 1)
+    standing.compare_again()
 
 
 def record(code: str, count: int = 1) -> list[str]:
@@ -292,3 +293,43 @@ def test_the_events_of_one_person_carry_their_consent_epoch(log_code: str) -> No
     ]
     assert [b'"epoch":%d' % number in bytes(entry) for number, entry in enumerate(epochs, start=1)] == [True] * 3
     assert Event.objects.filter(log=log_code).count() == 3
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        (
+            "INSERT INTO audit_leaf (event_id, index, hash, log_id) SELECT id, 3, '\\x00', {log} FROM audit_event"
+            " WHERE log = '{other}' LIMIT 1"
+        ),
+        (
+            "INSERT INTO audit_leaf (event_id, index, hash, log_id) SELECT id, 1000000000, '\\x00', {log} FROM audit_event"
+            " WHERE log = '{code}' AND id NOT IN (SELECT event_id FROM audit_leaf) LIMIT 1"
+        ),
+        "INSERT INTO audit_signedcheckpoint (log_id, size, note, signed_at) VALUES ({log}, 999, '\\x00', now())",
+    ],
+    ids=["another log's event", "a gap", "a checkpoint over what is not there"],
+)
+def test_the_application_cannot_add_what_does_not_follow(log_code: str, statement: str) -> None:
+    record(log_code, 3)
+    log = sequence_all(log_code)
+    record(log_code)
+    other = new_code()
+    record(other)
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement.format(log=log.pk, code=log_code, other=other))
+    assert stored_tree.size_of(log) == 3
+
+
+def test_an_event_that_is_queued_for_another_log_is_found_for_its_own(log_code: str) -> None:
+    other = new_code()
+    record(log_code)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM audit_unsequenced WHERE log = %s", [log_code])
+        cursor.execute(
+            "INSERT INTO audit_unsequenced (event_id, log) SELECT id, %s FROM audit_event WHERE log = %s",
+            [other, log_code],
+        )
+    assert sequencing.sequence(other) == 0
+    sequencing.adopt_missed_events()
+    assert sequencing.sequence(log_code) == 1

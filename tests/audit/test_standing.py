@@ -7,18 +7,22 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from analysis import pipeline, submission
 from analysis.models import Analysis
-from audit import continuing, outside, sequencing, signing, standing, stored_tree
-from audit.errors import ServiceClosed
+from audit import continuing, exports, outside, signing, standing, stored_tree
+from audit.errors import LogInconsistent, ServiceClosed
+from audit.export.container import open_container
 from audit.models import Leaf, Log
 from audit.tlog.checkpoint import open_checkpoint
 from audit.tlog.notes import Ed25519Verifier
+from audit.verify.bundle import verify_bundle
+from audit.verify.report import Result
+from audit.verify.trust import Trust
 from consent import gate, withdrawal
 from consent.vocabulary import Action, Scope
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, World, make_world, sign_log
 
 Superuser = Callable[[str], list[tuple[object, ...]]]
 
@@ -27,22 +31,18 @@ Superuser = Callable[[str], list[tuple[object, ...]]]
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, superuser: Superuser) -> Iterator[World]:
     """An organization whose log is the only signed one, with a place outside the database of its own."""
     monkeypatch.setattr(django_settings, "VOXGOV_CHECKPOINT_DIR", tmp_path / "checkpoints")
-    monkeypatch.setattr(standing, "_compared", True)
+    standing.compare_again()
     superuser("DELETE FROM audit_signedcheckpoint")
     world = make_world()
     world.consent(Scope.TRANSCRIBE)
     sign(world)
     yield world
     superuser("DELETE FROM audit_signedcheckpoint")
+    standing.compare_again()
 
 
 def sign(world: World) -> Log:
-    while sequencing.sequence(world.organization.code):
-        pass
-    signing.sign_newest(world.organization.code)
-    log = Log.objects.filter(code=world.organization.code).order_by("-generation").first()
-    assert log is not None
-    return log
+    return sign_log(world.organization)
 
 
 def go_back(world: World, superuser: Superuser, entries: int) -> None:
@@ -59,17 +59,16 @@ def test_a_database_that_is_what_was_signed_is_open(world: World) -> None:
     standing.require_open()
 
 
-def test_an_older_database_closes_the_service_when_a_process_first_asks(
-    world: World, superuser: Superuser, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_database_closes_the_service_when_a_process_first_asks(world: World, superuser: Superuser) -> None:
+    standing.require_open()
     go_back(world, superuser, 2)
-    monkeypatch.setattr(standing, "_compared", False)
+    connection.close()
+    standing.compare_again()
     with pytest.raises(ServiceClosed, match="audit recover"):
         standing.require_open()
     assert outside.is_closed()
-    monkeypatch.setattr(standing, "_compared", True)
     with pytest.raises(ServiceClosed):
-        standing.require_open()  # every other process sees it too
+        standing.require_open()  # every other process sees the same file
 
 
 def test_while_closed_nothing_is_read_or_run_and_a_withdrawal_is_taken(world: World) -> None:
@@ -102,7 +101,9 @@ def test_recovery_continues_under_a_new_origin_whose_first_entry_names_the_old_c
 
     standing.require_open()
     fresh = Log.objects.get(code=old.code, generation=2)
-    assert fresh.origin == f"{old.origin}/2"
+    assert fresh.origin != old.origin
+    assert fresh.origin.rpartition("/")[2] == old.code
+    assert "/2-" in fresh.origin
     first = json.loads(bytes(Leaf.objects.get(log=fresh, index=0).event.entry))
     assert first["name"] == "audit:log:continued"
     assert base64.b64decode(first["detail"]["old_checkpoint"]) == old_note
@@ -112,6 +113,7 @@ def test_recovery_continues_under_a_new_origin_whose_first_entry_names_the_old_c
     assert open_checkpoint(note, [Ed25519Verifier.parse(signing.verifier_key(fresh))], fresh.origin).size == 1
     assert any(f"has {left} entries" in line for line in said)
     assert any(line.startswith(fresh.origin) for line in said)
+    assert outside.last(old.code, 1) is None, "the old generation is history"
     assert list(standing.objections()) == []
 
 
@@ -164,3 +166,65 @@ def test_the_description_says_how_each_log_stands(world: World) -> None:
     line = next(line for line in continuing.describe() if line.startswith(log.origin))
     assert "entries, signed over" in line
     assert "1 events waiting" in line
+
+
+def test_a_crash_between_the_new_generation_and_the_end_of_the_old_is_made_good(
+    world: World, superuser: Superuser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Crash(Exception):
+        pass
+
+    def crash(code: str) -> None:
+        raise Crash
+
+    go_back(world, superuser, 2)
+    standing.check()
+    with monkeypatch.context() as patch:
+        patch.setattr(continuing, "_retire_older", crash)
+        with pytest.raises(Crash):
+            continuing.recover(lambda line: None)
+    continuing.recover(lambda line: None)
+    standing.require_open()
+    assert Log.objects.filter(code=world.organization.code).count() == 2
+
+
+def test_a_sequencer_that_works_while_another_process_compares_closes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = outside.last
+
+    def meanwhile(code: str, generation: int) -> bytes | None:
+        found = read(code, generation)
+        if code == world.organization.code:
+            with monkeypatch.context() as patch:
+                patch.setattr(outside, "last", read)
+                world.another_subject()
+                sign(world)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outside, "last", meanwhile)
+        assert list(standing.objections()) == []
+
+
+def test_a_signer_that_comes_late_does_not_turn_the_mark_back(world: World) -> None:
+    old = outside.last(world.organization.code, 1)
+    assert old is not None
+    world.another_subject()
+    sign(world)
+    with pytest.raises(LogInconsistent, match="already"):
+        outside.keep(world.organization.code, 1, old)
+
+
+def test_a_bundle_of_a_later_generation_verifies_too(world: World, superuser: Superuser, tmp_path: Path) -> None:
+    go_back(world, superuser, 2)
+    standing.check()
+    continuing.recover(lambda line: None)
+    log = sign(world)
+    export = exports.order(log, start=0, end=None, filter_={}, recipient="", actor=ACTOR)
+    exports.make(export.code)
+    export.refresh_from_db()
+    assert export.state == "done"
+    trust = Trust.parse([signing.verifier_key(log)])
+    report = verify_bundle(open_container(exports.file_of(export)), trust)
+    assert report.result is Result.VERIFIED, report.as_text()

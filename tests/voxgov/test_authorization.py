@@ -20,7 +20,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from accounts.api_base import UNSAFE, Operation, operation_of
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
-from audit import webhooks
+from audit import exports, webhooks
 from audit.models import Event
 from consent.vocabulary import Scope
 from tests import factories
@@ -99,7 +99,10 @@ class Household:
         decisions = caller.get("/v1/decisions").body["results"]
         event = Event.objects.filter(log=world.organization.code).first()
         assert event is not None
+        log = factories.sign_log(world.organization)
+        export = exports.order(log, start=0, end=None, filter_={}, recipient="", actor=factories.ACTOR)
         codes = {
+            "exports": export.code,
             "notices": world.notice.code,
             "purposes": world.purpose.code,
             "subjects": world.subject.code,
@@ -152,6 +155,7 @@ class Household:
                 "participants": [{"subject": self.codes["subjects"], "role": "customer"}],
                 "scopes": ["speech.transcribe"],
             },
+            "audit_exports_create": {"filter": {"outcome": ["deny"]}},
             "analyses_create": {"recording": self.codes["recordings"], "scopes": ["speech.transcribe"]},
         }
 
@@ -245,6 +249,10 @@ def test_no_single_role_may_do_everything() -> None:
         "audit_checkpoint_read",
         "audit_consistency_read",
         "audit_tile_read",
+        "audit_exports_list",
+        "audit_exports_create",
+        "audit_export_read",
+        "audit_export_file_read",
     }
     assert {route.id for route in routes() if set(route.operation.needs) <= ROLE_PERMISSIONS[Role.ADMINISTRATOR]} == {
         "webhooks_list",

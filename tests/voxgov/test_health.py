@@ -12,6 +12,7 @@ from accounts.roles import Role
 from tests import factories
 from tests.callers import Caller, Nobody
 from vault import keys
+from voxgov import health
 from voxgov.celery import app
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -42,10 +43,11 @@ def test_it_lives_and_is_ready_without_a_token() -> None:
     assert (Nobody().get("/health/live").status, Nobody().get("/health/live").body) == (200, {"status": "live"})
     ready = Nobody().get("/health/ready")
     assert (ready.status, ready.body["status"]) == (200, "ready")
-    assert ready.body["checks"] == {"database": "ok", "keys_database": "ok", "keyring": "ok", "broker": "ok"}
+    assert ready.body["checks"] == {"database": "ok", "keys_database": "ok", "key_provider": "ok", "broker": "ok"}
 
 
-def test_without_its_keyring_it_is_unavailable_and_does_not_say_why() -> None:
+def test_without_its_keys_it_is_unavailable_and_does_not_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "PROVIDER_EVERY", -1)
     keyring = keys.provider()._path  # type: ignore[attr-defined]  # the default provider's file
     hidden = keyring.with_suffix(".away")
     keyring.rename(hidden)
@@ -55,7 +57,7 @@ def test_without_its_keyring_it_is_unavailable_and_does_not_say_why() -> None:
     finally:
         hidden.rename(keyring)
     assert (answer.status, answer.body["status"]) == (503, "unavailable")
-    assert answer.body["checks"]["keyring"] == "unavailable"
+    assert answer.body["checks"]["key_provider"] == "unavailable"
     assert str(keyring).encode() not in answer.content
     assert Nobody().get("/health/live").status == 200
 

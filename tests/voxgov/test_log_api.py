@@ -15,7 +15,7 @@ from audit.tlog.notes import Ed25519Verifier
 from audit.tlog.tiles import ENTRIES, Tile, decode_entries
 from consent.vocabulary import Scope
 from tests.callers import Caller
-from tests.factories import World, make_world
+from tests.factories import World, make_world, sign_log
 from tests.voxgov.test_problems import is_problem
 
 
@@ -32,10 +32,7 @@ def auditor(world: World) -> Caller:
 
 
 def sign(world: World) -> Log:
-    while sequencing.sequence(world.organization.code):
-        pass
-    signing.sign_newest(world.organization.code)
-    return Log.objects.get(code=world.organization.code)
+    return sign_log(world.organization)
 
 
 def described(auditor: Caller) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 import signal
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
 from django.core.management.base import BaseCommand
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from audit import sequencing, signing, standing
-from audit.errors import LogInconsistent, ServiceClosed
+from audit.errors import AuditError, LogInconsistent, ServiceClosed
 from audit.trail import CHANNEL
 from vault.errors import VaultError
 
@@ -32,8 +33,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self._stopping = False
         self._looked_for_missed = float("-inf")
+        self._to_sign: set[str] = set()
         if options["once"]:
-            standing.check()
+            standing.require_open()
             while self._round():
                 pass
             return
@@ -41,7 +43,7 @@ class Command(BaseCommand):
             signal.signal(name, self._stop)
         while not self._stopping:
             try:
-                standing.check()
+                standing.require_open()
                 self._listen()
                 while not self._stopping:
                     if not self._round():
@@ -49,9 +51,11 @@ class Command(BaseCommand):
             except ServiceClosed as closed:
                 log.error("sequencer_waits", reason=str(closed))
                 self._pause(_PATIENCE)
-            except (OperationalError, InterfaceError, VaultError) as error:
+            except (DatabaseError, InterfaceError, AuditError, VaultError) as error:
                 log.error("sequencer_interrupted", error=type(error).__name__)
                 connection.close()
+                standing.compare_again()
+                self._looked_for_missed = float("-inf")
                 self._pause(1.0)
 
     def _stop(self, *_: object) -> None:
@@ -68,24 +72,35 @@ class Command(BaseCommand):
             self._looked_for_missed = now
             if missed := sequencing.adopt_missed_events():
                 log.warning("events_were_missed", count=missed)
-            self._sign_what_a_crash_left()
+            self._to_sign.update(signing.logs_to_sign())
         standing.require_open()
         count = 0
         for code in sequencing.logs_with_events():
-            count += sequencing.sequence(code)
-            self._sign(code)
+            self._to_sign.add(code)
+            count += self._each(code, lambda code=code: sequencing.sequence(code))  # type: ignore[misc]  # bound now
+        for code in sorted(self._to_sign):
+            self._each(code, lambda code=code: self._sign(code))  # type: ignore[misc]  # as above
         return count
 
-    def _sign(self, code: str) -> None:
+    def _each(self, code: str, step: Callable[[], int]) -> int:
+        """One step of one log: what goes wrong with it holds up no other."""
+        try:
+            return step()
+        except (ServiceClosed, DatabaseError, InterfaceError):
+            raise
+        except (AuditError, VaultError) as error:
+            log.error("log_interrupted", log=code, error=type(error).__name__, reason=str(error))
+            return 0
+
+    def _sign(self, code: str) -> int:
+        """Signs, or keeps the log in mind for the next round when that fails."""
         try:
             signing.sign_newest(code)
         except LogInconsistent as objection:
             standing.close([str(objection)])
             standing.require_open()
-
-    def _sign_what_a_crash_left(self) -> None:
-        for code in signing.logs_to_sign():
-            self._sign(code)
+        self._to_sign.discard(code)
+        return 0
 
     def _wait(self) -> None:
         """Until somebody recorded an event, or a moment has passed."""

@@ -1,4 +1,4 @@
-"""Trees kept in memory for the tests: every tile in a dictionary, and how often each was fetched."""
+"""Trees kept in memory for the tests: every tile ever made, partial ones cut from wider ones, and how often each was fetched."""
 
 from collections import Counter
 
@@ -14,6 +14,7 @@ class StoredTree:
 
     def __init__(self, size: int = 0, step: int = 100_000) -> None:
         self.tiles: dict[Tile, bytes] = {}
+        self.widest: dict[tuple[int, int], bytes] = {}
         self.fetched: Counter[Tile] = Counter()
         self.frontier = Frontier()
         while self.size < size:
@@ -28,13 +29,15 @@ class StoredTree:
         for tile, content in grow(self.size, leaves, self.fetch):
             assert tile not in self.tiles, "a tile is made once"
             self.tiles[tile] = content
+            self.widest[tile.level, tile.index] = content
         self.frontier.extend(leaves)
 
     def fetch(self, tile: Tile) -> bytes:
         self.fetched[tile] += 1
-        if tile not in self.tiles:
+        content = self.widest.get((tile.level, tile.index), b"")[: 32 * tile.width]
+        if len(content) < 32 * tile.width:
             raise TileInvalid(f"no tile {tile.path}")
-        return self.tiles[tile]
+        return content
 
     def reader(self, size: int | None = None) -> TileHashReader:
         return TileHashReader(self.size if size is None else size, self.fetch)

@@ -68,7 +68,6 @@ HASH = CHECKPOINT.text().split(b"\n")[2]
         b"log.example/one\n\xd9\xa7\n" + HASH + b"\n",
         b"log.example/one\n9223372036854775808\n" + HASH + b"\n",
         b"log.example/one\n" + b"9" * 5000 + b"\n" + HASH + b"\n",
-        b"log.example/one\n0\n" + HASH + b"\n",
         b"log.example/one\n7\n" + HASH[:-1] + b"\n",
         b"log.example/one\n7\n" + HASH[:-4] + b"\n",
         b"log.example/one\n7\n" + HASH + b" \n",
@@ -81,6 +80,12 @@ HASH = CHECKPOINT.text().split(b"\n")[2]
 def test_what_is_no_checkpoint_is_refused(text: bytes) -> None:
     with pytest.raises(CheckpointInvalid):
         parse_text(text)
+
+
+def test_an_empty_tree_with_another_root_is_refused_although_it_is_signed() -> None:
+    note = notes.sign(b"log.example/one\n0\n" + HASH + b"\n", LOG)
+    with pytest.raises(CheckpointInvalid, match="the empty tree"):
+        open_checkpoint(note.encode(), [LOG.verifier], ORIGIN)
 
 
 def test_other_signed_text_is_no_checkpoint() -> None:

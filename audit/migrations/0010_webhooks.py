@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audit", "0004_log_append_only"),
+        ("audit", "0009_log_grows_by_rules"),
     ]
 
     operations = [
