@@ -9,7 +9,8 @@ from django.db import models
 
 
 class KeyClass(models.TextChoices):
-    """`subject`: one person and scope. `work`: one recording waiting for analysis. `record`: one person's identity and evidence."""
+    """`subject`: one person and scope. `work`: one recording waiting for analysis. `record`: what nobody grants, by whom it is
+    about: one person's identity and evidence, or one webhook's secrets."""
 
     SUBJECT = "subject"
     WORK = "work"

@@ -8,7 +8,7 @@ from celery import shared_task
 from django.db import close_old_connections
 
 from analysis import claiming, tidying
-from audit import exports, pruning, standing, witnessing
+from audit import delivery, exports, pruning, standing, witnessing
 from consent import destruction, retention
 from vault import journal, rotation, shredding, stray
 
@@ -30,6 +30,16 @@ def sweep_analyses() -> None:
 def tidy_recordings() -> None:
     standing.require_open()
     tidying.tidy()
+
+
+@shared_task(name="audit.sweep")
+def sweep_webhooks() -> None:
+    delivery.sweep()
+
+
+@shared_task(name=delivery.DELIVER)
+def deliver_to_webhook(code: str) -> None:
+    delivery.deliver(code)
 
 
 @shared_task(name="consent.destruction")
