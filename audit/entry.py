@@ -46,6 +46,7 @@ class ObjectKind(StrEnum):
     LOG = "log"
     SUBJECT = "subject"
     CONSENT = "consent"
+    REPRESENTATIVE = "representative"
     DECISION = "decision"
     RECORDING = "recording"
     ANALYSIS = "analysis"
@@ -56,6 +57,7 @@ PERSONAL = frozenset(
     {
         ObjectKind.SUBJECT,
         ObjectKind.CONSENT,
+        ObjectKind.REPRESENTATIVE,
         ObjectKind.DECISION,
         ObjectKind.RECORDING,
         ObjectKind.ANALYSIS,

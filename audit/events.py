@@ -21,6 +21,8 @@ class EventName(StrEnum):
     SUBJECT_REGISTERED = "consent:subject:registered"
     SUBJECT_REVEALED = "consent:subject:revealed"
     SUBJECT_ERASED = "consent:subject:erased"
+    REPRESENTATIVE_REGISTERED = "consent:representative:registered"
+    REPRESENTATIVE_ENDED = "consent:representative:ended"
     NOTICE_DRAFTED = "consent:notice:drafted"
     NOTICE_PUBLISHED = "consent:notice:published"
     PURPOSE_CREATED = "consent:purpose:created"

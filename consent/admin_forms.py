@@ -17,7 +17,7 @@ from consent.inventory import DEFAULT_DAYS, Category
 from consent.models import Notice, NoticeSeries, Purpose, Subject
 from consent.retention import MAX_DAYS
 from consent.subjects import MAX_REFERENCE
-from consent.vocabulary import Context, EvidenceMethod, LawfulBasis, Scope
+from consent.vocabulary import Context, EvidenceMethod, Ground, LawfulBasis, Scope
 
 LANGUAGE_TAG = RegexValidator(
     r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", "This is not a BCP 47 language tag, such as en or de-CH."
@@ -103,6 +103,33 @@ class PurposeForm(ActForm):
         widget=forms.Textarea(attrs={"rows": 3, "cols": 80}),
         help_text="Who receives the results, one per line.",
     )
+
+    jurisdictions = forms.CharField(
+        required=False,
+        max_length=400,
+        widget=forms.TextInput(attrs={"size": 60}),
+        help_text="Where it is meant for: ISO 3166 codes such as DE or US-IL, separated by spaces.",
+    )
+    ground = forms.ChoiceField(
+        choices=_words(Ground),
+        required=False,
+        label="Emotion at work or in education",
+        help_text="The medical or safety reason that the impact assessment documents; none in every other case.",
+    )
+    deidentified = forms.BooleanField(required=False, help_text="Results are handed on as de-identified.")
+    dpia_reference = forms.CharField(
+        max_length=200,
+        required=False,
+        label="Impact assessment",
+        widget=forms.TextInput(attrs={"size": 60}),
+        help_text="Where it stands. A high-risk purpose stays closed without.",
+    )
+
+    def clean_jurisdictions(self) -> list[str]:
+        return str(self.cleaned_data["jurisdictions"]).upper().split()
+
+    def clean_ground(self) -> Ground:
+        return Ground(self.cleaned_data["ground"] or Ground.NONE)
 
     def clean_recipients(self) -> list[str]:
         lines = [line.strip() for line in self.cleaned_data["recipients"].splitlines() if line.strip()]

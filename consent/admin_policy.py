@@ -24,7 +24,7 @@ from consent.admin_words import scope_words
 from consent.errors import ConsentError
 from consent.inventory import DEFAULT_DAYS, Category
 from consent.models import Notice, Purpose, RetentionPolicy
-from consent.vocabulary import Context, LawfulBasis, Scope
+from consent.vocabulary import Context, Ground, LawfulBasis, Scope
 from vault.errors import VaultError
 
 
@@ -69,6 +69,10 @@ def _create_purpose(_: Any, form: Mapping[str, Any], actor: Actor) -> Outcome:
         contexts=[Context(context) for context in form["contexts"]],
         description=form["description"],
         recipients=form["recipients"],
+        jurisdictions=form["jurisdictions"],
+        ground=form["ground"],
+        deidentified=form["deidentified"],
+        dpia_reference=form["dpia_reference"],
         actor=actor,
     )
     return Outcome("The purpose is open.", purpose)
@@ -206,7 +210,8 @@ class PurposeAdmin(ConsentAdmin):
     ordering = ("name",)
     fieldsets = (
         (None, {"fields": ("name", "description", "state", "project", "notice_shown")}),
-        ("Limits", {"fields": ("basis", "scopes_long", "contexts_shown", "recipients_shown")}),
+        ("Limits", {"fields": ("basis", "scopes_long", "contexts_shown", "recipients_shown", "places_shown")}),
+        ("Law", {"fields": ("risk", "assessment", "ground_shown", "deidentified")}),
         ("Identity", {"fields": ("code_shown", "created")}),
     )
     list_acts = (
@@ -262,6 +267,22 @@ class PurposeAdmin(ConsentAdmin):
     @admin.display(description="Recipients of results")
     def recipients_shown(self, row: Purpose) -> str:
         return ", ".join(row.recipients) or "nobody else"
+
+    @admin.display(description="Meant for")
+    def places_shown(self, row: Purpose) -> str:
+        return ", ".join(row.jurisdictions) or "not stated"
+
+    @admin.display(description="Risk")
+    def risk(self, row: Purpose) -> SafeString:
+        return badge("high", Tone.WAITING) if row.high_risk else badge("not high", Tone.GOOD)
+
+    @admin.display(description="Impact assessment")
+    def assessment(self, row: Purpose) -> str:
+        return row.dpia_reference or "none named"
+
+    @admin.display(description="Emotion at work or in education")
+    def ground_shown(self, row: Purpose) -> str:
+        return "never" if row.ground == Ground.NONE else f"for {row.ground} reasons, as the assessment documents"
 
     @admin.display(description="State", ordering="active")
     def state(self, row: Purpose) -> SafeString:

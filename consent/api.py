@@ -17,7 +17,16 @@ from accounts.roles import Permission
 from consent import granting, publishing, records, retention, subjects, withdrawal
 from consent import serializers as shapes
 from consent.inventory import Category
-from consent.models import ConsentRecord, Decision, Notice, NoticeSeries, Purpose, RetentionPolicy, Subject
+from consent.models import (
+    ConsentRecord,
+    Decision,
+    Notice,
+    NoticeSeries,
+    Purpose,
+    Representation,
+    RetentionPolicy,
+    Subject,
+)
 
 CONSENT_EXAMPLE = OpenApiExample(
     "Explicit consent to two scopes",
@@ -246,6 +255,9 @@ class Consents(ApiView):
     )
     def post(self, request: Request) -> Response:
         form = self.read(shapes.ConsentForm)
+        representation = None
+        if "representative" in form:
+            representation = self.refer(Representation.objects.all(), form["representative"], "representative")
         record = granting.record_consent(
             self.project,
             self.refer(Subject.objects.all(), form["subject"], "subject"),
@@ -259,6 +271,8 @@ class Consents(ApiView):
                 evidence_method=form["evidence"]["method"],
                 evidence_sha256=form["evidence"]["sha256"],
                 evidence_origin=form["evidence"]["origin"],
+                age_band=form["age_band"],
+                representation=representation,
                 expires_at=form["expires_at"],
                 covers_recorded_from=form["covers_recorded_from"],
             ),

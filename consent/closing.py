@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from consent.models import CurrentGrant, DestructionOrder, Subject
-from consent.vocabulary import GrantState
+from consent.vocabulary import HOLDS, GrantState
 from vault import journal, sealing
 from vault.models import KeyClass
 
@@ -22,7 +22,7 @@ def order_destruction(
 ) -> list[DestructionOrder]:
     """One order per purpose; and the scope's key goes too, unless another purpose still holds a grant on that scope."""
     still_granted = set(
-        CurrentGrant.objects.filter(subject=subject, grant__state=GrantState.GIVEN.value).values_list(
+        CurrentGrant.objects.filter(subject=subject, grant__state__in=[state.value for state in HOLDS]).values_list(
             "scope", flat=True
         )
     )
@@ -40,14 +40,17 @@ def order_destruction(
         )
         for purpose, scopes in sorted(by_purpose.items())
     ]
-    journal.note(
-        WITHDRAWAL,
-        {
-            "project": subject.project.code,
-            "subject": subject.code,
-            "grants": sorted([row.purpose.code, row.scope] for row in rows),
-        },
-    )
+    note_ended(subject, rows)
     for scope in sorted({row.scope for row in rows} - still_granted):
         sealing.shred(organization, owner=subject.code, key_class=KeyClass.SUBJECT, scope=scope, reason=reason)
     return orders
+
+
+def note_ended(subject: Subject, rows: Sequence[CurrentGrant], state: GrantState = GrantState.WITHDRAWN) -> None:
+    """Notes that these grants are in that state now, so that a restored backup does not open the gate on them again."""
+    body: dict[str, object] = {
+        "project": subject.project.code,
+        "subject": subject.code,
+        "grants": sorted([row.purpose.code, row.scope] for row in rows),
+    }
+    journal.note(WITHDRAWAL, body if state is GrantState.WITHDRAWN else {**body, "state": state.value})

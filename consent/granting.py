@@ -1,6 +1,6 @@
 """Recording what a person answered: one consent record, one append-only grant revision per scope, one current row each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,12 +11,13 @@ from accounts.models import Project
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
-from consent import subjects
+from consent import representing, subjects
 from consent.closing import order_destruction
 from consent.errors import InvalidRecord, NoticeNotPublished
 from consent.gate import CLOCK_SKEW
-from consent.models import ConsentRecord, CurrentGrant, Grant, Notice, Purpose, Subject
-from consent.vocabulary import EvidenceMethod, GrantState, Scope
+from consent.models import ConsentRecord, CurrentGrant, Grant, Notice, Purpose, Representation, Subject
+from consent.revising import revise
+from consent.vocabulary import HOLDS, AgeBand, EvidenceMethod, GrantState, Scope
 from vault import sealing
 from vault.codes import new_code
 from vault.context import Context
@@ -30,7 +31,8 @@ class Answer:
     """What a person answered, as the caller attests it. Times are aware.
 
     `evidence_sha256` is the hash of exactly what was shown; it must be the notice's own, so that a record cannot claim another
-    text. `covers_recorded_from` names recordings made before the answer.
+    text. `covers_recorded_from` names recordings made before the answer. `representation`: who answered, where it was not the
+    person.
     """
 
     scopes: tuple[Scope, ...]
@@ -40,6 +42,8 @@ class Answer:
     evidence_method: EvidenceMethod
     evidence_sha256: str
     evidence_origin: str = ""
+    age_band: AgeBand = AgeBand.UNSTATED
+    representation: Representation | None = None
     expires_at: datetime | None = None
     covers_recorded_from: datetime | None = None
 
@@ -73,11 +77,15 @@ def record_consent(
             given_at=answer.given_at,
             expires_at=answer.expires_at,
             covers_recorded_from=answer.covers_recorded_from,
+            age_band=answer.age_band.value,
+            representation=answer.representation,
             evidence_method=answer.evidence_method.value,
             evidence_sha256=answer.evidence_sha256,
             evidence_origin=origin,
         )
         _require_latest(locked, purpose, answer)
+        if answer.representation is not None:
+            representing.require_in_force(answer.representation, locked)
         replaced = [] if answer.given else _in_force(locked, purpose, answer)
         for scope in sorted(set(answer.scopes)):
             revise(record, scope, state, actor=actor)
@@ -98,35 +106,21 @@ def record_consent(
                 "notice_sha256": notice.sha256,
                 "evidence_sha256": answer.evidence_sha256,
                 "explicit": answer.explicit,
+                "represented": answer.representation is not None,
                 "destruction_ordered": len(orders),
             },
         )
     return record
 
 
-def revise(record: ConsentRecord, scope: Scope | str, state: GrantState, *, actor: Actor, reason: str = "") -> Grant:
-    """The next revision of one scope, made current. The caller holds the subject's lock and moves the epoch."""
-    last = Grant.objects.filter(record=record, scope=scope).order_by("-revision").first()
-    grant: Grant = Grant.objects.create(
-        record=record,
-        scope=str(scope),
-        revision=1 if last is None else last.revision + 1,
-        state=state.value,
-        actor_kind=actor.kind.value,
-        actor_code=actor.code,
-        reason=reason,
-    )
-    CurrentGrant.objects.update_or_create(
-        subject=record.subject, purpose=record.purpose, scope=str(scope), defaults={"grant": grant}
-    )
-    return grant
-
-
 def _in_force(subject: Subject, purpose: Purpose, answer: Answer) -> list[CurrentGrant]:
-    """The grants in force that this answer ends."""
+    """The grants whose derived data this answer ends."""
     return list(
         CurrentGrant.objects.filter(
-            subject=subject, purpose=purpose, scope__in=list(answer.scopes), grant__state=GrantState.GIVEN.value
+            subject=subject,
+            purpose=purpose,
+            scope__in=list(answer.scopes),
+            grant__state__in=[state.value for state in HOLDS],
         ).select_related("purpose")
     )
 
@@ -139,7 +133,7 @@ def _require_latest(subject: Subject, purpose: Purpose, answer: Answer) -> None:
             record__subject=subject,
             record__purpose=purpose,
             scope__in=list(answer.scopes),
-            state__in=[GrantState.REFUSED.value, GrantState.WITHDRAWN.value],
+            state__in=[state.value for state in (GrantState.REFUSED, GrantState.WITHDRAWN, GrantState.INVALIDATED)],
             at__gt=answer.given_at,
         ).exists()
     ):
@@ -160,33 +154,43 @@ def origin_context(organization: str, subject: str, record: str) -> Context:
 
 
 def _require_consistent(project: Project, subject: Subject, purpose: Purpose, notice: Notice, answer: Answer) -> None:
-    homes: Sequence[tuple[str, int]] = (
-        ("subject", subject.project_id),
-        ("purpose", purpose.project_id),
-        ("notice", notice.project_id),
-    )
-    for name, home in homes:
-        if home != project.pk:
-            raise InvalidRecord(name, "belongs to another project")
-    if not answer.scopes:
-        raise InvalidRecord("scopes", "name at least one scope")
-    outside = sorted({scope.value for scope in answer.scopes} - set(purpose.scopes))
-    if outside:
-        raise InvalidRecord("scopes", f"the purpose does not include {', '.join(outside)}")
-    if notice.series_id != purpose.series_id:
-        raise InvalidRecord("notice", "is not a version of the purpose's notice")
+    """Raises `InvalidRecord` with everything that contradicts, field by field, and `NoticeNotPublished`."""
+    problems = list(_contradictions(project, subject, purpose, notice, answer))
+    if problems:
+        raise InvalidRecord(*problems[0], also=problems[1:])
     if notice.published_at is None:
         raise NoticeNotPublished("consent needs a published notice")
     if notice.version < notice.series.least_valid_version:
         raise NoticeNotPublished("a newer material version of this notice is in force")
+
+
+def _contradictions(
+    project: Project, subject: Subject, purpose: Purpose, notice: Notice, answer: Answer
+) -> Iterator[tuple[str, str]]:
+    for name, home in (("subject", subject), ("purpose", purpose), ("notice", notice)):
+        if home.project_id != project.pk:
+            yield name, "belongs to another project"
+    if not answer.scopes:
+        yield "scopes", "name at least one scope"
+    outside = sorted({scope.value for scope in answer.scopes} - set(purpose.scopes))
+    if outside:
+        yield "scopes", f"the purpose does not include {', '.join(outside)}"
+    if notice.series_id != purpose.series_id:
+        yield "notice", "is not a version of the purpose's notice"
     if answer.evidence_sha256 != notice.sha256:
-        raise InvalidRecord("evidence_sha256", "is not the hash of the notice that was named")
+        yield "evidence_sha256", "is not the hash of the notice that was named"
     if len(answer.evidence_origin) > MAX_ORIGIN:
-        raise InvalidRecord("evidence_origin", f"at most {MAX_ORIGIN} characters")
+        yield "evidence_origin", f"at most {MAX_ORIGIN} characters"
+    if answer.representation is not None and answer.representation.subject_id != subject.pk:
+        yield "representative", "represents somebody else"
+    yield from _impossible_times(answer)
+
+
+def _impossible_times(answer: Answer) -> Iterator[tuple[str, str]]:
     now = timezone.now()
     if answer.given_at > now + CLOCK_SKEW:
-        raise InvalidRecord("given_at", "lies in the future")
+        yield "given_at", "lies in the future"
     if answer.expires_at is not None and answer.expires_at <= max(now, answer.given_at):
-        raise InvalidRecord("expires_at", "must lie in the future")
+        yield "expires_at", "must lie in the future"
     if answer.covers_recorded_from is not None and answer.covers_recorded_from > answer.given_at:
-        raise InvalidRecord("covers_recorded_from", "must not be later than given_at")
+        yield "covers_recorded_from", "must not be later than given_at"

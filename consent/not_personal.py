@@ -12,6 +12,7 @@ _KEYS_AND_TIES = {
     "consent.ConsentRecord": "id project purpose notice",
     "consent.Grant": "id record revision",
     "consent.CurrentGrant": "id purpose",
+    "consent.Representation": "id project",
     "consent.Decision": "id project policy_epoch rule_set",
     "consent.DestructionOrder": "id code organization project purpose scopes reason ordered_at done_at destroyed",
     "accounts.User": "id organization is_superuser is_staff is_active",
@@ -29,7 +30,10 @@ _KEYS_AND_TIES = {
 _RULES_OF_THE_HOUSE = {
     "consent.NoticeSeries": "id code project name least_valid_version",
     "consent.Notice": "id code project series version language title text material sha256 created_at published_at",
-    "consent.Purpose": "id code project series name description lawful_basis scopes contexts recipients active created_at",
+    "consent.Purpose": (
+        "id code project series name description lawful_basis scopes contexts recipients jurisdictions ground deidentified "
+        "high_risk dpia_reference active created_at"
+    ),
     "consent.RetentionPolicy": "id project category days",
     "accounts.Organization": "id code name policy_epoch created_at",
     "accounts.Project": "id code organization name created_at",

@@ -46,7 +46,7 @@ class RecordView:
 
 def readable(records: QuerySet[ConsentRecord]) -> QuerySet[ConsentRecord]:
     """The rows with everything that `describe` needs."""
-    return records.select_related("subject", "purpose", "notice__series").prefetch_related("grants")
+    return records.select_related("subject", "purpose", "notice__series", "representation").prefetch_related("grants")
 
 
 def describe(records: Sequence[ConsentRecord]) -> list[RecordView]:

@@ -14,9 +14,9 @@ from audit.events import EventName
 from consent import subjects
 from consent.closing import ERASURE, order_destruction
 from consent.errors import NothingToWithdraw
-from consent.granting import revise
 from consent.models import ConsentRecord, CurrentGrant, DestructionOrder, Purpose, Subject
-from consent.vocabulary import GrantState, Scope
+from consent.revising import revise
+from consent.vocabulary import LIVE, GrantState, Scope
 from vault import journal, sealing
 from vault.models import KeyClass
 
@@ -40,16 +40,18 @@ def withdraw(
     scopes: Collection[Scope] | None = None,
     reason: str = "",
 ) -> Withdrawal:
-    """Withdraws every grant in force that matches; effective at this commit. Raises `NothingToWithdraw`, `SubjectErased`.
+    """Withdraws every grant that matches and is in force, or waits for renewal or for an answer; effective at this commit.
+
+    Raises `NothingToWithdraw`, `SubjectErased`.
 
     With nothing named, everything the person ever granted is withdrawn.
     """
     organization = subject.project.organization.code
     with transaction.atomic():
         locked = subjects.lock(subject.pk)
-        current = CurrentGrant.objects.filter(subject=locked, grant__state=GrantState.GIVEN.value).select_related(
-            "grant__record", "purpose"
-        )
+        current = CurrentGrant.objects.filter(
+            subject=locked, grant__state__in=[state.value for state in LIVE]
+        ).select_related("grant__record", "purpose")
         if record is not None:
             current = current.filter(grant__record=record)
         if purpose is not None:
@@ -87,9 +89,9 @@ def erase(subject: Subject, *, actor: Actor) -> DestructionOrder:
     organization = subject.project.organization.code
     with transaction.atomic():
         locked = subjects.lock(subject.pk)
-        for row in CurrentGrant.objects.filter(subject=locked, grant__state=GrantState.GIVEN.value).select_related(
-            "grant__record"
-        ):
+        for row in CurrentGrant.objects.filter(
+            subject=locked, grant__state__in=[state.value for state in LIVE]
+        ).select_related("grant__record"):
             revise(row.grant.record, row.scope, GrantState.WITHDRAWN, actor=actor, reason="erasure")
         subjects.mark_erased(locked)
         order = DestructionOrder.objects.create(

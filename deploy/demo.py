@@ -86,6 +86,8 @@ class Demo:
                     "lawful_basis": "consent",
                     "scopes": [*SCOPES, "audio.store"],
                     "contexts": ["support"],
+                    "jurisdictions": ["DE"],
+                    "dpia_reference": "DPIA 2026/7",
                 },
             ),
         )
@@ -233,13 +235,15 @@ class Demo:
         return str(subject["code"])
 
     def submit(self, subject: str, role: str, scopes: list[str]) -> Answer:
+        now = datetime.now(UTC)
         return self.app.post(
             "/v1/recordings",
             {
                 "purpose": self.purpose["code"],
                 "context": "support",
                 "jurisdiction": "DE",
-                "recorded_at": datetime.now(UTC).isoformat(),
+                "recorded_at": now.isoformat(),
+                "exposure_notice_shown_at": (now - timedelta(seconds=30)).isoformat(),
                 "participants": [{"subject": subject, "role": role}],
                 "scopes": scopes,
             },

@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from analysis import api as analysis
 from consent import api as consent
+from consent import api_representatives as representatives
 from voxgov import audit_api, docs_pages, health
 
 v1: list[URLPattern | URLResolver] = [
@@ -17,6 +18,8 @@ v1: list[URLPattern | URLResolver] = [
     path("subjects/lookup", consent.SubjectLookup.as_view()),
     path("subjects/<uuid:code>", consent.OneSubject.as_view()),
     path("subjects/<uuid:code>/withdraw", consent.SubjectWithdrawal.as_view()),
+    path("subjects/<uuid:code>/representatives", representatives.SubjectRepresentatives.as_view()),
+    path("representatives/<uuid:code>/end", representatives.RepresentativeEnd.as_view()),
     path("consents", consent.Consents.as_view()),
     path("consents/<uuid:code>", consent.OneConsent.as_view()),
     path("consents/<uuid:code>/withdraw", consent.ConsentWithdrawal.as_view()),

@@ -100,6 +100,7 @@ class Household:
             "analyses": recording.analyses.get().code,
             "events": str(event.code),
             "notice_series": world.notice.series.code,
+            "representatives": factories.make_representative(world.subject).code,
         }
         return cls(world, codes, caller)
 
@@ -118,6 +119,13 @@ class Household:
             "purposes_update": {"active": True},
             "subjects_create": {"external_reference": "new"},
             "subjects_lookup": {"external_reference": "nobody's"},
+            "representatives_create": {
+                "relation": "parent",
+                "identity": "their mother",
+                "proof": {"sha256": "0" * 64},
+                "of_child": True,
+                "ends_at": "2099-01-01T00:00:00Z",
+            },
             "subjects_withdraw": {"purpose": self.codes["purposes"], "scopes": ["speech.transcribe"]},
             "consents_create": {
                 "subject": self.codes["subjects"],
@@ -127,6 +135,7 @@ class Household:
                 "given": True,
                 "explicit": True,
                 "given_at": moment,
+                "representative": self.codes["representatives"],
                 "evidence": {"method": "web_form", "sha256": self.world.notice.sha256},
             },
             "consents_withdraw": {"scopes": ["speech.transcribe"]},
