@@ -34,6 +34,7 @@ class EventName(StrEnum):
     DECISION_DENIED = "consent:decision:denied"
     DATA_DESTROYED = "consent:data:destroyed"
     RETENTION_POLICY_CHANGED = "consent:retention-policy:changed"
+    RETENTION_SCHEDULE_PUBLISHED = "consent:retention-schedule:published"
     RETENTION_DESTROYED = "consent:retention:destroyed"
 
     # vault

@@ -17,7 +17,7 @@ from accounts.governed_admin import GovernedAdmin
 from accounts.models import Project
 from accounts.roles import Permission
 from audit.entry import Actor
-from consent import publishing, retention
+from consent import publishing, retention, terms
 from consent.admin_filters import PublishedFilter
 from consent.admin_forms import ContinueNoticeForm, DraftNoticeForm, PurposeForm, TermForm
 from consent.admin_words import scope_words
@@ -336,7 +336,7 @@ class RetentionPolicyAdmin(ConsentAdmin):
         category = request.GET.get("category", "")
         if project is None or category not in known:
             return {}
-        return {"project": project, "category": category, "days": retention.days_for(project, Category(category))}
+        return {"project": project, "category": category, "days": terms.days_for(project, Category(category))}
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The terms in force, defaults included: a list of what somebody set would leave out most of them."""
@@ -351,7 +351,7 @@ class RetentionPolicyAdmin(ConsentAdmin):
         return [
             {
                 "category": words(category),
-                "days": retention.days_for(project, category),
+                "days": terms.days_for(project, category),
                 "own": category.value in own,
                 "url": f"{reverse(self._route('add'))}?project={project.code}&category={category.value}"
                 if category in DEFAULT_DAYS

@@ -14,7 +14,7 @@ from accounts.api_base import ApiView, operation
 from accounts.api_fields import PageParameters
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
-from consent import granting, publishing, records, retention, subjects, withdrawal
+from consent import granting, publishing, records, retention, schedule, subjects, terms, withdrawal
 from consent import serializers as shapes
 from consent.inventory import Category
 from consent.models import (
@@ -352,8 +352,9 @@ class RetentionPolicies(ApiView):
 
     def _present(self, category: Category) -> dict[str, Any]:
         own = RetentionPolicy.objects.filter(project=self.project, category=category.value).exists()
-        days = retention.days_for(self.project, category)
-        return dict(shapes.RetentionSerializer({"category": category, "days": days, "own": own}).data)
+        days = terms.days_for(self.project, category)
+        caps = terms.caps_for(self.project, category)
+        return dict(shapes.RetentionSerializer({"category": category, "days": days, "own": own, "caps": caps}).data)
 
 
 class OneRetentionPolicy(RetentionPolicies):
@@ -377,6 +378,23 @@ class OneRetentionPolicy(RetentionPolicies):
         known = _category(category)
         retention.set_policy(self.project, known, **self.read(shapes.RetentionForm), actor=self.actor)
         return Response(self._present(known))
+
+
+class PublicSchedule(ApiView):
+    @operation(
+        "retention_schedule_publish",
+        summary="Publish the retention schedule",
+        description=(
+            "Anyone can read it from now on at `/policies/{project}/retention`, without a token, and every later change of a term"
+            " publishes the next version. A voiceprint of somebody who may be in Illinois needs it first."
+        ),
+        permission=Permission.MANAGE_RETENTION,
+        answer=shapes.RetentionScheduleSerializer,
+        status_code=201,
+    )
+    def post(self, request: Request) -> Response:
+        made = schedule.publish(self.project, actor=self.actor)
+        return Response(shapes.RetentionScheduleSerializer(schedule.as_json(made)).data, status=201)
 
 
 def _category(name: str) -> Category:

@@ -46,6 +46,7 @@ class Facts:
     organization: str
     policy_epoch: int
     now: datetime
+    schedule_published: bool
     purpose: PurposeFacts | None
     consent_epochs: Mapping[str, int]
     pairs: Mapping[tuple[str, str], PairFacts]
@@ -62,6 +63,8 @@ class ProjectUnknown(LookupError):
 
 _QUESTION = """
 SELECT organization.code AS organization, organization.policy_epoch, clock_timestamp() AS now,
+       EXISTS (SELECT FROM consent_retentionschedule AS schedule WHERE schedule.project_id = project.id)
+           AS schedule_published,
        purpose.id AS purpose, purpose.active, purpose.scopes, purpose.contexts, purpose.ground, purpose.deidentified,
        series.least_valid_version,
        asked.subject, asked.scope, subject.id AS known, subject.erased_at, subject.consent_epoch,
@@ -105,6 +108,7 @@ def gather(project: int, purpose: str, subjects: Sequence[str], scopes: Sequence
         organization=first["organization"],
         policy_epoch=first["policy_epoch"],
         now=first["now"],
+        schedule_published=first["schedule_published"],
         purpose=None if first["purpose"] is None else _purpose(first),
         consent_epochs={row["subject"]: row["consent_epoch"] for row in rows if row["known"] is not None},
         pairs={(row["subject"], row["scope"]): _pair(row) for row in rows if row["subject"] is not None},

@@ -118,6 +118,7 @@ def _alone(request: GateRequest, facts: Facts, position: int, person: Participan
         exposure_notice_shown_at=request.exposure_notice_shown_at,
         ground=Ground.NONE if facts.purpose is None else Ground(facts.purpose.ground),
         deidentified=facts.purpose is not None and facts.purpose.deidentified,
+        schedule_published=facts.schedule_published,
         position=position,
         maskable=binding.is_alone(request.participants, person),
     )

@@ -363,6 +363,25 @@ class DestructionOrder(models.Model):
         return f"{self.reason} {self.code}"
 
 
+class RetentionSchedule(models.Model):
+    """One published version of how long a project keeps what. Append-only; the newest is what the public reads."""
+
+    id = models.BigAutoField(primary_key=True)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="retention_schedules")
+    version = models.IntegerField()
+    terms = models.JSONField(help_text="Days per category.")
+    sha256 = models.CharField(max_length=64, help_text="Over project, version, terms and the rule of destruction.")
+    published_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "version"], name="one_schedule_per_version"),
+        ]
+
+    def __str__(self) -> str:
+        return f"schedule {self.version}"
+
+
 class RetentionPolicy(models.Model):
     """For one project and one category of data: how many days it is kept after it was made. None: the category's default."""
 

@@ -34,6 +34,7 @@ _RULES_OF_THE_HOUSE = {
         "id code project series name description lawful_basis scopes contexts recipients jurisdictions ground deidentified "
         "high_risk dpia_reference active created_at"
     ),
+    "consent.RetentionSchedule": "id project version terms sha256 published_at",
     "consent.RetentionPolicy": "id project category days",
     "accounts.Organization": "id code name policy_epoch created_at",
     "accounts.Project": "id code organization name created_at",

@@ -362,10 +362,31 @@ class RetentionForm(StrictSerializer):
     days = WholeNumber(min_value=0, max_value=MAX_DAYS)
 
 
+class CapSerializer(Shape):
+    rule = serializers.CharField()
+    citation = serializers.CharField()
+    days = serializers.IntegerField()
+
+
 class RetentionSerializer(Shape):
     category = Word(Category)
     days = serializers.IntegerField(allow_null=True, help_text="Null where only erasure ends it.")
     own = serializers.BooleanField(help_text="False: the default, because the project has set none.")
+    caps = CapSerializer(many=True, help_text="What the law allows at most; a term cannot exceed it.")
+
+
+class TermSerializer(Shape):
+    category = Word(Category)
+    days = serializers.IntegerField()
+
+
+class RetentionScheduleSerializer(Shape):
+    project = serializers.CharField()
+    version = serializers.IntegerField()
+    published_at = serializers.CharField()
+    sha256 = serializers.CharField()
+    terms = TermSerializer(many=True)
+    destruction = serializers.CharField()
 
 
 class RetentionListSerializer(Shape):

@@ -91,11 +91,10 @@ class World:
                 given=given,
                 explicit=explicit,
                 given_at=given_at or timezone.now(),
-                evidence_method=EvidenceMethod.WEB_FORM,
                 evidence_sha256=self.notice.sha256,
                 expires_at=expires_at,
                 covers_recorded_from=covers_recorded_from,
-                **{"age_band": AgeBand.ADULT, **more},
+                **{"evidence_method": EvidenceMethod.WEB_FORM, "age_band": AgeBand.ADULT, **more},
             ),
             actor=ACTOR,
         )

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from analysis import api as analysis
 from consent import api as consent
 from consent import api_representatives as representatives
+from consent import schedule
 from voxgov import audit_api, docs_pages, health
 
 v1: list[URLPattern | URLResolver] = [
@@ -25,6 +26,7 @@ v1: list[URLPattern | URLResolver] = [
     path("consents/<uuid:code>/withdraw", consent.ConsentWithdrawal.as_view()),
     path("decisions", consent.Decisions.as_view()),
     path("decisions/<uuid:code>", consent.OneDecision.as_view()),
+    path("retention-schedule", consent.PublicSchedule.as_view()),
     path("retention-policies", consent.RetentionPolicies.as_view()),
     path("retention-policies/<str:category>", consent.OneRetentionPolicy.as_view()),
     path("recordings", analysis.Recordings.as_view()),
@@ -44,6 +46,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include(v1)),
     path("v1/schema/", docs_pages.Schema.as_view(), name="schema"),
     path("v1/docs/", docs_pages.Docs.as_view(url_name="schema"), name="docs"),
+    path("policies/<uuid:project>/retention", schedule.public_page),
     path("problems/<slug:code>", docs_pages.problem_page),
     path("health/live", health.Live.as_view()),
     path("health/ready", health.Ready.as_view()),

@@ -104,6 +104,11 @@ CAPS: Final = (
 voiceprint was made, so that counting from then on is within either."""
 
 
+def is_capped(category: Category) -> bool:
+    """Whether any law caps the category anywhere."""
+    return any(cap.category is category for cap in CAPS)
+
+
 def caps(category: Category, places: Collection[str]) -> tuple[Cap, ...]:
     """The caps on a category where people may be in these places, the shortest first. No place at all is as good as `unknown`."""
     found = (cap for cap in CAPS if cap.category is category and any_may_lie_in(places, cap.territories))

@@ -307,9 +307,9 @@ def test_decisions_are_listed_and_read_with_what_was_missing(world: World, manag
 
 def test_a_retention_policy_is_read_and_set_by_who_may(world: World, officer: Caller, manager: Caller) -> None:
     before = officer.get("/v1/retention-policies/kept_audio")
-    assert before.body == {"category": "kept_audio", "days": 90, "own": False}
+    assert before.body == {"category": "kept_audio", "days": 90, "own": False, "caps": []}
     after = officer.call("PUT", "/v1/retention-policies/kept_audio", {"days": 30})
-    assert after.body == {"category": "kept_audio", "days": 30, "own": True}
+    assert after.body == {"category": "kept_audio", "days": 30, "own": True, "caps": []}
     assert RetentionPolicy.objects.get(project=world.project).days == 30
     assert Event.objects.filter(log=world.organization.code, name="consent:retention-policy:changed").count() == 1
     assert officer.get("/v1/retention-policies/identity").body["days"] is None
