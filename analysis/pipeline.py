@@ -29,6 +29,7 @@ from audit.events import EventName
 from consent import gate, locking
 from consent.errors import ConsentDenied
 from consent.gate import GateRequest, Permit
+from consent.law.states import require_no_state
 from consent.vocabulary import Action, Scope
 from vault import sealing
 from vault.codes import new_code
@@ -232,6 +233,7 @@ def _commit(job: _Job, findings: list[Finding], audio: WaitingAudio, kept: _Kept
 def _save_result(
     job: _Job, permit: Permit, finding: Finding, audio: WaitingAudio, people: dict[str, Participant]
 ) -> None:
+    require_no_state(finding.scope, finding.body)
     for person in finding.hearing.people:
         for scope in finding.rests_on:
             permit.require_pair(person.subject, scope)

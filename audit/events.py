@@ -23,6 +23,8 @@ class EventName(StrEnum):
     SUBJECT_ERASED = "consent:subject:erased"
     REPRESENTATIVE_REGISTERED = "consent:representative:registered"
     REPRESENTATIVE_ENDED = "consent:representative:ended"
+    ROLE_CHANGE_ASKED = "consent:role-change:asked"
+    ROLE_CHANGE_APPROVED = "consent:role-change:approved"
     NOTICE_DRAFTED = "consent:notice:drafted"
     NOTICE_PUBLISHED = "consent:notice:published"
     PURPOSE_CREATED = "consent:purpose:created"

@@ -14,7 +14,7 @@ from accounts.api_base import ApiView, operation
 from accounts.api_fields import PageParameters
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
-from consent import granting, publishing, records, retention, schedule, subjects, terms, withdrawal
+from consent import granting, publishing, records, relabelling, retention, schedule, subjects, terms, withdrawal
 from consent import serializers as shapes
 from consent.inventory import Category
 from consent.models import (
@@ -224,6 +224,24 @@ class SubjectWithdrawal(ApiView):
         purpose = self.refer(Purpose.objects.all(), form["purpose"], "purpose") if "purpose" in form else None
         done = withdrawal.withdraw(subject, purpose=purpose, scopes=form.get("scopes"), actor=self.actor)
         return Response(_withdrawal(done))
+
+
+class SubjectRoleChange(ApiView):
+    @operation(
+        "role_changes_create",
+        summary="Ask for another role for a person",
+        description=(
+            "After the law denied something for the person's role, another role opens it only when a second person has approved."
+        ),
+        permission=Permission.MANAGE_CONSENT,
+        body=shapes.RoleChangeForm,
+        answer=shapes.RoleChangeSerializer,
+        status_code=201,
+    )
+    def post(self, request: Request, code: UUID) -> Response:
+        subject = self.find(Subject.objects.all(), code)
+        change = relabelling.ask(subject, **self.read(shapes.RoleChangeForm), actor=self.actor)
+        return Response(shapes.RoleChangeSerializer(change).data, status=201)
 
 
 class Consents(ApiView):

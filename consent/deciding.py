@@ -6,7 +6,7 @@ from accounts.models import Project
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
-from consent.models import Decision
+from consent.models import Decision, RestrictedRole, Subject
 from consent.verdicts import Denial, GateRequest, Verdict
 from consent.vocabulary import Action
 
@@ -40,6 +40,7 @@ def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object
         actor_kind=actor.kind.value,
         actor_code=actor.code,
     )
+    _remember_roles(verdict, set(known))
     reasons = sorted({f"{d.reason}:{d.rule}" if d.rule else d.reason.value for d in verdict.denials})
     trail.record(
         EventName.DECISION_ALLOWED if allowed else EventName.DECISION_DENIED,
@@ -62,6 +63,18 @@ def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object
         },
     )
     return decision.code
+
+
+def _remember_roles(verdict: Verdict, known: set[str]) -> None:
+    """Whoever was denied for their role is remembered in it, so that another role alone opens nothing."""
+    roles = {person.subject: person.role for person in verdict.request.participants}
+    denied = sorted({denial.subject for denial in verdict.denials if denial.by_role} & known)
+    if not denied:
+        return
+    ids = Subject.objects.filter(project=verdict.request.project, code__in=denied).values_list("code", "pk")
+    RestrictedRole.objects.bulk_create(
+        [RestrictedRole(subject_id=number, role=roles[code].value) for code, number in ids], ignore_conflicts=True
+    )
 
 
 def _asked(request: GateRequest, named: dict[str, str]) -> dict[str, Any]:

@@ -43,6 +43,12 @@ class BeyondPermit(ConsentError):
     code = "beyond_permit"
 
 
+class StateOutsideEmotion(BeyondPermit):
+    """A result under another scope than `voice.emotion` says something about a person's state."""
+
+    code = "state_outside_emotion"
+
+
 class NoticeImmutable(ConsentError):
     """A published notice never changes; publish a new version."""
 
@@ -83,6 +89,12 @@ class RepresentationEnded(ConsentError):
     """Whoever answered does not represent the person, or no longer does."""
 
     code = "representation_ended"
+
+
+class SecondPersonNeeded(ConsentError):
+    """What one person asked for, another person must approve."""
+
+    code = "second_person_needed"
 
 
 class DuplicateSubject(ConsentError):

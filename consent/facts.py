@@ -27,6 +27,10 @@ class PairFacts:
 
     known: bool
     erased: bool
+    restricted_roles: frozenset[str]
+    """Roles in which the law denied something about this person that it would not have denied in another."""
+    approved_roles: frozenset[str]
+    """Roles that a second person approved since."""
     state: str
     grant: str
     explicit: bool
@@ -68,6 +72,9 @@ SELECT organization.code AS organization, organization.policy_epoch, clock_times
        purpose.id AS purpose, purpose.active, purpose.scopes, purpose.contexts, purpose.ground, purpose.deidentified,
        series.least_valid_version,
        asked.subject, asked.scope, subject.id AS known, subject.erased_at, subject.consent_epoch,
+       ARRAY(SELECT role FROM consent_restrictedrole WHERE subject_id = subject.id) AS restricted_roles,
+       ARRAY(SELECT role FROM consent_rolechange WHERE subject_id = subject.id AND approved_at IS NOT NULL)
+           AS approved_roles,
        grant_.state, grant_.code AS grant,
        record.explicit, record.evidence_method AS method, record.age_band, record.expires_at,
        record.representation_id AS representation,
@@ -130,6 +137,8 @@ def _pair(row: Mapping[str, Any]) -> PairFacts:
     return PairFacts(
         known=row["known"] is not None,
         erased=row["erased_at"] is not None,
+        restricted_roles=frozenset(row["restricted_roles"]),
+        approved_roles=frozenset(row["approved_roles"]),
         state=row["state"] or "",
         grant=row["grant"] or "",
         explicit=bool(row["explicit"]),

@@ -14,7 +14,7 @@ from accounts.models import Project
 from audit import trail
 from consent import inventory
 from consent.inventory import Category, Target
-from consent.models import ConsentRecord, Decision, Representation, Subject
+from consent.models import ConsentRecord, Decision, Representation, RestrictedRole, RoleChange, Subject
 from consent.not_personal import declare_fields_that_hold_nothing_personal
 from consent.replays import ReplayHolder
 from consent.staff import StaffHolder
@@ -80,6 +80,41 @@ class RepresentationHolder:
     def destroy(self, target: Target) -> int:
         """The row stays, because records name it, and says no more than when it began."""
         return self._rows(target).update(identity=None, proof_reference=None, ends_at=None, relation="")
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        return 0
+
+
+class RoleHolder:
+    """In which roles the law denied something about a person, and which they were approved in since."""
+
+    name = "roles"
+    category = Category.IDENTITY
+    fields = frozenset(
+        {
+            *(f"consent.RestrictedRole.{name}" for name in ("subject", "role", "denied_at")),
+            *(f"consent.RoleChange.{name}" for name in ("subject", "role", "asked_at", "approved_at")),
+        }
+    )
+
+    def count(self, target: Target) -> int:
+        if not target.whole_person:
+            return 0
+        return sum(
+            model.objects.filter(subject__project=target.project, subject__code=target.subject).count()
+            for model in (RestrictedRole, RoleChange)
+        )
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for denied in RestrictedRole.objects.filter(subject__project=target.project, subject__code=target.subject):
+            yield {"denied_in_role": denied.role, "at": denied.denied_at}
+        for change in RoleChange.objects.filter(project=target.project, subject__code=target.subject):
+            yield {"role": change.role, "asked_at": change.asked_at, "approved_at": change.approved_at}
+
+    def destroy(self, target: Target) -> int:
+        if not target.whole_person:
+            return 0
+        return sum(_call("SELECT consent_forget_roles(%s)", target.subject))
 
     def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
         return 0
@@ -215,6 +250,7 @@ def declare_all() -> None:
     for holder in (
         IdentityHolder(),
         RepresentationHolder(),
+        RoleHolder(),
         ConsentHolder(),
         DecisionHolder(),
         ReplayHolder(),

@@ -13,7 +13,17 @@ from consent import binding, law
 from consent.facts import Facts, PairFacts, PurposeFacts
 from consent.law import Case, Companion, Consent, Obligation, Prohibition
 from consent.verdicts import Denial, GateRequest, Granted, Participant, Verdict
-from consent.vocabulary import HOLDS, AgeBand, Context, DenialReason, EvidenceMethod, GrantState, Ground, Scope
+from consent.vocabulary import (
+    HOLDS,
+    AgeBand,
+    Context,
+    DenialReason,
+    EvidenceMethod,
+    GrantState,
+    Ground,
+    ParticipantRole,
+    Scope,
+)
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far in the future a recording time may lie before it is disbelieved."""
@@ -123,7 +133,7 @@ def _alone(request: GateRequest, facts: Facts, position: int, person: Participan
         maskable=binding.is_alone(request.participants, person),
     )
     found = tuple(verdict for verdict in law.judge(case, law.RULES) if isinstance(verdict, Prohibition))
-    return _Pair(person, scope, known, missing, case, found)
+    return _Pair(person, scope, known, missing or _relabelled(case, known), case, found)
 
 
 def _among_others(request: GateRequest, pairs: Sequence[_Pair]) -> Mapping[tuple[str, Scope], _Pair]:
@@ -162,7 +172,7 @@ def _denials(pair: _Pair) -> Iterator[Denial]:
     if pair.missing is not None:
         yield Denial(subject, scope, pair.missing.reason, pair.missing.message, pair.missing.remedy)
     for no in pair.prohibitions:
-        yield Denial(subject, scope, DenialReason.LAW, no.message, no.remedy, no.rule, no.citation)
+        yield Denial(subject, scope, DenialReason.LAW, no.message, no.remedy, no.rule, no.citation, no.by_role)
 
 
 def _consent(pair: PairFacts | None) -> Consent | None:
@@ -235,6 +245,21 @@ def _not_covered(request: GateRequest, facts: Facts, pair: PairFacts | None) -> 
         message = "the recording is older than the consent and the consent does not name it"
         remedy = "Record a new consent that covers recordings from that time on."
         return _Missing(DenialReason.RECORDED_BEFORE_CONSENT, message, remedy)
+    return None
+
+
+def _relabelled(case: Case, pair: PairFacts | None) -> _Missing | None:
+    """A role that unlocks what was denied in another is not believed until a second person says that it is true."""
+    if pair is None or not pair.restricted_roles or case.role.value in pair.restricted_roles | pair.approved_roles:
+        return None
+    for role in sorted(pair.restricted_roles):
+        before = law.judge(replace(case, role=ParticipantRole(role)), law.RULES)
+        if any(isinstance(verdict, Prohibition) and verdict.by_role for verdict in before):
+            message = (
+                f"{case.scope} was denied for this person in the role {role}, and they come in the role {case.role}"
+            )
+            remedy = f"Ask for the role {case.role}; a second person must approve it."
+            return _Missing(DenialReason.ROLE_RELABELLED, message, remedy)
     return None
 
 

@@ -21,6 +21,7 @@ from consent.vocabulary import (
     GrantState,
     Ground,
     LawfulBasis,
+    ParticipantRole,
     RepresentativeRelation,
     Scope,
 )
@@ -68,6 +69,55 @@ class Subject(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["project", "external_index"], name="one_subject_per_reference"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class RestrictedRole(models.Model):
+    """A role in which the law denied something about a person that it would not have denied in another. Append-only."""
+
+    id = models.BigAutoField(primary_key=True)
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="restricted_roles")
+    role = models.CharField(max_length=16, choices=_choices(ParticipantRole))
+    denied_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["subject", "role"], name="one_restriction_per_role"),
+        ]
+
+    def __str__(self) -> str:
+        return self.role
+
+
+class RoleChange(models.Model):
+    """Somebody asks that a person count in another role than the one in which they were denied; a second person approves.
+
+    Append-only but for the approval.
+    """
+
+    view_permission: ClassVar = Permission.VIEW_CONSENT
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="role_changes")
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="role_changes")
+    role = models.CharField(max_length=16, choices=_choices(ParticipantRole), help_text="The role from now on.")
+    asked_by_kind = models.CharField(max_length=16)
+    asked_by_code = models.CharField(max_length=64)
+    asked_at = models.DateTimeField(auto_now_add=True)
+    approved_by_code = models.CharField(max_length=64, blank=True)
+    approved_at = models.DateTimeField(null=True)
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="a_second_person_approves", condition=~models.Q(approved_by_code=models.F("asked_by_code"))
+            ),
         ]
 
     def __str__(self) -> str:

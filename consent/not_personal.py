@@ -13,6 +13,8 @@ _KEYS_AND_TIES = {
     "consent.Grant": "id record revision",
     "consent.CurrentGrant": "id purpose",
     "consent.Representation": "id project",
+    "consent.RestrictedRole": "id",
+    "consent.RoleChange": "id code project",
     "consent.Decision": "id project policy_epoch rule_set",
     "consent.DestructionOrder": "id code organization project purpose scopes reason ordered_at done_at destroyed",
     "accounts.User": "id organization is_superuser is_staff is_active",
@@ -43,6 +45,7 @@ _RULES_OF_THE_HOUSE = {
 
 _ACTORS = {
     "consent.Grant": "actor_kind actor_code",
+    "consent.RoleChange": "asked_by_kind asked_by_code approved_by_code",
     "consent.Decision": "actor_kind actor_code",
     "audit.Event": "actor_kind",
 }

@@ -166,6 +166,18 @@ class SubjectDetailSerializer(SubjectSerializer):
     erasure = DestructionSerializer(allow_null=True, help_text="The order to destroy, once the person was erased.")
 
 
+class RoleChangeForm(StrictSerializer):
+    role = Word(ParticipantRole, help_text="The role in which the person counts from now on.")
+
+
+class RoleChangeSerializer(Shape):
+    code = serializers.CharField()
+    subject = serializers.CharField(source="subject.code")
+    role = Word(ParticipantRole)
+    asked_at = Moments()
+    approved_at = Moments(allow_null=True, help_text="A second person approves, in the admin.")
+
+
 class SubjectWithdrawalForm(StrictSerializer):
     purpose = Code(required=False, help_text="Limits the withdrawal to one purpose.")
     scopes = Words(Scope, required=False, allow_empty=False)

@@ -54,7 +54,8 @@ class GateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """One participant, one scope, one reason; `rule` and `citation` are set when the law said no."""
+    """One participant, one scope, one reason; `rule` and `citation` are set when the law said no. `by_role`: the law would not
+    have said so of another role."""
 
     subject: str
     scope: str
@@ -63,6 +64,7 @@ class Denial:
     remedy: str
     rule: str = ""
     citation: str = ""
+    by_role: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     consent_errors.SubjectErased: (410, "Subject erased"),
     consent_errors.NothingToWithdraw: (409, "Nothing to withdraw"),
     consent_errors.RepresentationEnded: (409, "No longer represents the person"),
+    consent_errors.SecondPersonNeeded: (409, "A second person must approve"),
     consent_errors.DuplicateSubject: (409, "Subject exists already"),
     # analysis
     analysis_errors.RecordingNotReceivable: (409, "Recording takes no audio now"),

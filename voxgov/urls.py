@@ -19,6 +19,7 @@ v1: list[URLPattern | URLResolver] = [
     path("subjects/lookup", consent.SubjectLookup.as_view()),
     path("subjects/<uuid:code>", consent.OneSubject.as_view()),
     path("subjects/<uuid:code>/withdraw", consent.SubjectWithdrawal.as_view()),
+    path("subjects/<uuid:code>/role-changes", consent.SubjectRoleChange.as_view()),
     path("subjects/<uuid:code>/representatives", representatives.SubjectRepresentatives.as_view()),
     path("representatives/<uuid:code>/end", representatives.RepresentativeEnd.as_view()),
     path("consents", consent.Consents.as_view()),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from consent import gate, law, publishing, representing, withdrawal
-from consent.errors import InvalidRecord
+from consent.errors import InvalidRecord, StateOutsideEmotion
 from consent.inventory import Category
 from consent.law import Case, Companion, Consent, Obligation, Prohibition
 from consent.law.ai_act import NoEmotionAtWorkOrInEducation, PeopleAreToldBefore
@@ -23,6 +23,7 @@ from consent.law.children import ChildrenAreRepresented, ParentsConsentBelowThir
 from consent.law.gdpr import NothingWithAVoiceIsDeidentified, SpecialCategoriesNeedExplicitConsent
 from consent.law.places import EEA, all_lie_in, any_may_lie_in, may_lie_in
 from consent.law.recording import ONE_PARTY, EveryoneAgreesToKeeping
+from consent.law.states import require_no_state
 from consent.law.terms import Rule
 from consent.vocabulary import (
     AgeBand,
@@ -521,6 +522,21 @@ def test_a_person_named_twice_in_two_roles_is_no_request() -> None:
     ]
     with pytest.raises(ValueError, match="named once"):
         world.ask(Scope.EMOTION, people=twice)
+
+
+@pytest.mark.parametrize("scope", sorted(set(Scope) - {Scope.EMOTION}))
+def test_a_state_asked_for_under_another_scope_gets_nothing(scope: Scope) -> None:
+    for said in ({"arousal": 0.4}, {"windows": [{"start": 0.0, "valence": 0.1}]}, {"summary": {"Stress": "high"}}):
+        with pytest.raises(StateOutsideEmotion):
+            require_no_state(scope, said)
+        require_no_state(Scope.EMOTION, said)
+
+
+def test_what_prosody_measures_is_no_state() -> None:
+    from analysis.engines import prosody
+
+    fields = {name for kind in (prosody.Pitch, prosody.SpokenUtterance) for name in kind.__dataclass_fields__}
+    require_no_state(Scope.PROSODY, {"utterances": [dict.fromkeys(fields)], "pauses": [{"start": 0.0, "end": 1.0}]})
 
 
 def test_purposes_from_before_assessments_are_marked_and_closed(superuser) -> None:  # type: ignore[no-untyped-def]

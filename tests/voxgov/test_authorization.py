@@ -119,6 +119,7 @@ class Household:
             "purposes_update": {"active": True},
             "subjects_create": {"external_reference": "new"},
             "subjects_lookup": {"external_reference": "nobody's"},
+            "role_changes_create": {"role": "customer"},
             "representatives_create": {
                 "relation": "parent",
                 "identity": "their mother",

@@ -51,6 +51,7 @@ INSIDE = {
     "lease_lost",
     "cancelled",
     "consent_changed",
+    "state_outside_emotion",
 }
 
 
