@@ -71,6 +71,7 @@ def create_recording(project: Project, submission: Submission, *, actor: Actor) 
     codes = [participant.subject for participant in submission.participants]
     if not 1 <= len(codes) <= MAX_PARTICIPANTS or len(set(codes)) != len(codes):
         raise TooManyParticipants(f"name 1 to {MAX_PARTICIPANTS} participants, each once")
+    code = new_code()
     request = GateRequest(
         project=project.pk,
         purpose=submission.purpose,
@@ -80,8 +81,8 @@ def create_recording(project: Project, submission: Submission, *, actor: Actor) 
         participants=submission.participants,
         scopes=submission.scopes,
         exposure_notice_shown_at=submission.exposure_notice_shown_at,
+        recording=code,
     )
-    code = new_code()
     denied: ConsentDenied | None = None
     with transaction.atomic():
         locking.hold(project.pk, codes)
@@ -184,6 +185,7 @@ def gate_request(recording: Recording, scopes: Sequence[Scope] | None = None) ->
         ),
         scopes=tuple(Scope(scope) for scope in recording.scopes) if scopes is None else tuple(scopes),
         exposure_notice_shown_at=recording.exposure_notice_shown_at,
+        recording=recording.code,
     )
 
 

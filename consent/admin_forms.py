@@ -12,7 +12,8 @@ from accounts.admin_acts import ActForm
 from accounts.models import Project
 from consent import records
 from consent.admin_words import scope_choices
-from consent.granting import MAX_ORIGIN, Answer
+from consent.consistency import MAX_ORIGIN
+from consent.granting import Answer
 from consent.inventory import DEFAULT_DAYS, Category
 from consent.models import Notice, NoticeSeries, Purpose, Subject
 from consent.retention import MAX_DAYS
@@ -157,6 +158,11 @@ class AnswerForm(ActForm):
     given_at = forms.SplitDateTimeField(
         widget=AdminSplitDateTime, label="Answered at", initial=timezone.now, help_text="In UTC."
     )
+    jurisdiction = forms.CharField(
+        max_length=16,
+        initial="unknown",
+        help_text="Where the person is protected: an ISO 3166 code such as DE or US-IL, or unknown.",
+    )
     expires_at = forms.SplitDateTimeField(
         widget=AdminSplitDateTime, required=False, help_text="In UTC; leave empty when it holds until withdrawn."
     )
@@ -249,6 +255,7 @@ def answer_of(form: Any) -> Answer:
         evidence_method=EvidenceMethod(form["method"]),
         evidence_sha256=form["notice"].sha256,
         evidence_origin=form["origin"],
+        jurisdiction=form["jurisdiction"],
         expires_at=form["expires_at"],
         covers_recorded_from=form["covers_recorded_from"],
     )

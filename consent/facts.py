@@ -36,7 +36,15 @@ class PairFacts:
     explicit: bool
     method: str
     age_band: str
+    jurisdiction: str
     expires_at: datetime | None
+    open_ended: bool
+    record: int
+    """Number of the consent record; 0 when there is none."""
+    uses: int | None
+    used: int
+    used_here: bool
+    """Whether one of its uses was for the recording that is asked about."""
     represented: bool
     representation_ends_at: datetime | None
     """When whoever answered for the person no longer represents them; None where nobody did, or for good."""
@@ -76,7 +84,14 @@ SELECT organization.code AS organization, organization.policy_epoch, clock_times
        ARRAY(SELECT role FROM consent_rolechange WHERE subject_id = subject.id AND approved_at IS NOT NULL)
            AS approved_roles,
        grant_.state, grant_.code AS grant,
-       record.explicit, record.evidence_method AS method, record.age_band, record.expires_at,
+       record.id AS record, record.explicit, record.evidence_method AS method, record.age_band, record.jurisdiction,
+       record.expires_at, record.expires_at IS NULL AND record.until_event = '' AND record.uses IS NULL AS open_ended,
+       record.uses,
+       CASE WHEN record.uses IS NOT NULL
+            THEN (SELECT count(*) FROM consent_grantuse AS use WHERE use.record_id = record.id) END AS used,
+       CASE WHEN record.uses IS NOT NULL
+            THEN EXISTS (SELECT FROM consent_grantuse AS use
+                         WHERE use.record_id = record.id AND use.object_code = %(recording)s) END AS used_here,
        record.representation_id AS representation,
        LEAST(representation.ends_at, representation.ended_at) AS representation_ends_at,
        notice.version AS notice_version,
@@ -99,12 +114,18 @@ WHERE project.id = %(project)s
 """
 
 
-def gather(project: int, purpose: str, subjects: Sequence[str], scopes: Sequence[str]) -> Facts:
+def gather(project: int, purpose: str, subjects: Sequence[str], scopes: Sequence[str], recording: str = "") -> Facts:
     """One query for any number of subjects and scopes. Raises `ProjectUnknown`."""
     with connection.cursor() as cursor:
         cursor.execute(
             _QUESTION,
-            {"project": project, "purpose": purpose, "subjects": list(subjects), "scopes": list(scopes)},
+            {
+                "project": project,
+                "purpose": purpose,
+                "subjects": list(subjects),
+                "scopes": list(scopes),
+                "recording": recording,
+            },
         )
         names = [column[0] for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -144,7 +165,13 @@ def _pair(row: Mapping[str, Any]) -> PairFacts:
         explicit=bool(row["explicit"]),
         method=row["method"] or "",
         age_band=row["age_band"] or "",
+        jurisdiction=row["jurisdiction"] or "",
         expires_at=row["expires_at"],
+        open_ended=bool(row["open_ended"]),
+        record=row["record"] or 0,
+        uses=row["uses"],
+        used=row["used"] or 0,
+        used_here=bool(row["used_here"]),
         represented=row["representation"] is not None,
         representation_ends_at=row["representation_ends_at"],
         notice_version=row["notice_version"] or 0,

@@ -12,7 +12,7 @@ from typing import Final
 from django.db import connection, transaction
 
 from audit.entry import Actor
-from consent import deciding, judging
+from consent import deciding, judging, using
 from consent.errors import BeyondPermit, ConsentDenied, GateInsideTransaction, PermitForged
 from consent.facts import gather
 from consent.judging import CLOCK_SKEW
@@ -81,7 +81,11 @@ class Permit:
 def evaluate(request: GateRequest) -> Verdict:
     """Judges a request against what is recorded now. One round trip; records nothing."""
     facts = gather(
-        request.project, request.purpose, [p.subject for p in request.participants], [s.value for s in request.scopes]
+        request.project,
+        request.purpose,
+        [person.subject for person in request.participants],
+        [scope.value for scope in request.scopes],
+        request.recording,
     )
     return judging.judge(request, facts)
 
@@ -106,6 +110,10 @@ def require(
     with transaction.atomic():
         verdict = evaluate(request)
         allowed = verdict.allowed or (partial and bool(verdict.granted))
+        while allowed and not using.take(verdict):
+            # Somebody else took the last use between the question and now: it is judged again, with that.
+            verdict = evaluate(request)
+            allowed = verdict.allowed or (partial and bool(verdict.granted))
         code = deciding.record(verdict, allowed, action, actor, object_code)
     if not allowed:
         raise ConsentDenied(verdict, code)

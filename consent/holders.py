@@ -138,6 +138,9 @@ class ConsentHolder:
             "consent.ConsentRecord.given_at",
             "consent.ConsentRecord.registered_at",
             "consent.ConsentRecord.expires_at",
+            "consent.ConsentRecord.until_event",
+            "consent.ConsentRecord.uses",
+            "consent.ConsentRecord.jurisdiction",
             "consent.ConsentRecord.covers_recorded_from",
             "consent.ConsentRecord.age_band",
             "consent.ConsentRecord.representation",
@@ -149,6 +152,10 @@ class ConsentHolder:
             "consent.Grant.scope",
             "consent.Grant.at",
             "consent.Grant.reason",
+            "consent.Grant.superseded_by",
+            "consent.Grant.ending",
+            *(f"consent.Ending.{name}" for name in ("code", "subject", "cause", "state", "consent_epoch", "at")),
+            *(f"consent.GrantUse.{name}" for name in ("record", "object_code", "at")),
             "consent.CurrentGrant.subject",
             "consent.CurrentGrant.scope",
             "consent.CurrentGrant.grant",
@@ -181,7 +188,9 @@ class ConsentHolder:
         checks that the person was erased, takes out what says more of them than that."""
         if not target.whole_person:
             return 0
-        return sum(_call("SELECT consent_bare_records(%s)", target.subject))
+        bared: int = sum(_call("SELECT consent_bare_records(%s)", target.subject))
+        forgotten: int = sum(_call("SELECT consent_forget_uses(%s)", target.subject))
+        return bared + forgotten
 
     def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
         return 0

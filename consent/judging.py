@@ -12,6 +12,7 @@ from typing import Final
 from consent import binding, law
 from consent.facts import Facts, PairFacts, PurposeFacts
 from consent.law import Case, Companion, Consent, Obligation, Prohibition
+from consent.law.places import UNKNOWN
 from consent.verdicts import Denial, GateRequest, Granted, Participant, Verdict
 from consent.vocabulary import (
     HOLDS,
@@ -34,6 +35,7 @@ ABSENCES: Final = frozenset(
         DenialReason.REFUSED,
         DenialReason.WITHDRAWN,
         DenialReason.EXPIRED,
+        DenialReason.USES_CONSUMED,
         DenialReason.REPRESENTATION_ENDED,
         DenialReason.NOTICE_SUPERSEDED,
         DenialReason.RENEWAL_DUE,
@@ -78,11 +80,14 @@ def judge(request: GateRequest, facts: Facts) -> Verdict:
     if not request.scopes or not request.participants:
         message = "no participant or no scope was named"
         denials.append(Denial("", "", DenialReason.NO_SCOPE_REQUESTED, message, "Name at least one."))
-    pairs = _among_others(request, [_alone(request, facts, *pair) for pair in _asked(request)])
+    # Where somebody is protected counts too, whatever the recording says; an unknown there adds nothing to what it says.
+    places = request.places | ({pair.jurisdiction for pair in facts.pairs.values()} - {"", UNKNOWN})
+    pairs = _among_others(request, [_alone(request, facts, places, asked) for asked in _asked(request)])
     for pair in pairs.values():
         denials.extend(_denials(pair))
         if pair.consents and pair.facts is not None:
-            granted.append(Granted(pair.person.subject, pair.scope, pair.facts.grant))
+            uses = None if pair.facts.used_here else pair.facts.uses
+            granted.append(Granted(pair.person.subject, pair.scope, pair.facts.grant, pair.facts.record, uses))
     unbound = _unbound(request, granted)
     denials.extend(unbound)
     shut = {(denial.subject, denial.scope) for denial in unbound}
@@ -109,8 +114,9 @@ def _asked(request: GateRequest) -> Iterator[tuple[int, Participant, Scope]]:
             yield position, person, scope
 
 
-def _alone(request: GateRequest, facts: Facts, position: int, person: Participant, scope: Scope) -> _Pair:
+def _alone(request: GateRequest, facts: Facts, places: frozenset[str], asked: tuple[int, Participant, Scope]) -> _Pair:
     """What is missing for a pair, and besides it every rule of law that would deny in any case."""
+    position, person, scope = asked
     known = facts.pair(person.subject, scope.value)
     missing = (
         _no_such_person(known)
@@ -122,7 +128,7 @@ def _alone(request: GateRequest, facts: Facts, position: int, person: Participan
         scope=scope,
         role=person.role,
         context=request.context,
-        places=request.places,
+        places=places,
         consent=_consent(known),
         recorded_at=request.recorded_at,
         exposure_notice_shown_at=request.exposure_notice_shown_at,
@@ -183,7 +189,7 @@ def _consent(pair: PairFacts | None) -> Consent | None:
         method=EvidenceMethod(pair.method),
         age_band=AgeBand(pair.age_band),
         represented=pair.represented,
-        open_ended=pair.expires_at is None,
+        open_ended=pair.open_ended,
     )
 
 
@@ -232,6 +238,9 @@ def _not_granted(scope: Scope, facts: Facts, pair: PairFacts | None) -> _Missing
         return _Missing(DenialReason.NOT_GRANTED, f"{scope} is {pair.state}, which opens nothing", _RECORD_NEW)
     if pair.expires_at is not None and pair.expires_at <= facts.now:
         return _Missing(DenialReason.EXPIRED, f"consent to {scope} ended", _RECORD_NEW)
+    if pair.uses is not None and pair.used >= pair.uses and not pair.used_here:
+        message = f"consent to {scope} was for {pair.uses} recordings, and these were made"
+        return _Missing(DenialReason.USES_CONSUMED, message, _RECORD_NEW)
     if pair.representation_ends_at is not None and pair.representation_ends_at <= facts.now:
         message = f"who consented to {scope} for this person no longer represents them"
         return _Missing(DenialReason.REPRESENTATION_ENDED, message, "Record what the person answers for themself.")

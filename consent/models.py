@@ -17,6 +17,7 @@ from accounts.roles import Permission
 from consent.vocabulary import (
     AgeBand,
     Context,
+    EndCause,
     EvidenceMethod,
     GrantState,
     Ground,
@@ -283,6 +284,11 @@ class ConsentRecord(models.Model):
     given_at = models.DateTimeField(help_text="When the person answered, as asserted.")
     registered_at = models.DateTimeField(auto_now_add=True, help_text="When it was recorded here; the gate opens then.")
     expires_at = models.DateTimeField(null=True, blank=True)
+    until_event = models.CharField(max_length=64, blank=True, help_text="Holds until this event is reported.")
+    uses = models.PositiveIntegerField(null=True, help_text="For how many recordings it holds; empty: for any number.")
+    jurisdiction = models.CharField(
+        max_length=16, default="unknown", help_text="Where the person is protected: ISO 3166."
+    )
     covers_recorded_from = models.DateTimeField(
         null=True, blank=True, help_text="Set when the person also named earlier recordings: those from this time on."
     )
@@ -322,6 +328,20 @@ class Grant(models.Model):
     actor_kind = models.CharField(max_length=16)
     actor_code = models.CharField(max_length=64)
     reason = models.CharField(max_length=200, blank=True)
+    superseded_by = models.ForeignKey(
+        ConsentRecord,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="superseded",
+        help_text="The record that answers for this scope now, with state `superseded`.",
+    )
+    ending = models.ForeignKey(
+        "Ending",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="grants",
+        help_text="What ended it, with such a state.",
+    )
 
     objects = ScopedQuerySet.as_manager()
 
@@ -332,6 +352,49 @@ class Grant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} {self.state}"
+
+
+class Ending(models.Model):
+    """One act or moment that ended grants of one person: a withdrawal, an erasure, a term, an event. Append-only; what it closed
+    are the grants that name it, and its receipt says what was destroyed."""
+
+    view_permission: ClassVar = Permission.VIEW_CONSENT
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="endings")
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="endings")
+    cause = models.CharField(max_length=16, choices=_choices(EndCause))
+    state = models.CharField(max_length=16, choices=_choices(GrantState))
+    consent_epoch = models.BigIntegerField()
+    actor_kind = models.CharField(max_length=16)
+    actor_code = models.CharField(max_length=64)
+    at = models.DateTimeField(auto_now_add=True)
+
+    objects = ScopedQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class GrantUse(models.Model):
+    """One use of a record that holds for a number of recordings: which recording, and the how manieth. Append-only, and unique, so
+    that no use is made twice whoever races."""
+
+    id = models.BigAutoField(primary_key=True)
+    record = models.ForeignKey(ConsentRecord, on_delete=models.PROTECT, related_name="used")
+    number = models.PositiveIntegerField(help_text="From 1.")
+    object_code = models.CharField(max_length=36, help_text="The recording.")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["record", "number"], name="one_recording_per_use"),
+            models.UniqueConstraint(fields=["record", "object_code"], name="one_use_per_recording"),
+        ]
+
+    def __str__(self) -> str:
+        return f"use {self.number} of {self.record_id}"
 
 
 class CurrentGrant(models.Model):
@@ -405,6 +468,7 @@ class DestructionOrder(models.Model):
     purpose = models.CharField(max_length=36, blank=True)
     scopes = ArrayField(models.CharField(max_length=32), default=list)
     reason = models.CharField(max_length=32)
+    ending = models.ForeignKey(Ending, on_delete=models.PROTECT, null=True, related_name="orders")
     ordered_at = models.DateTimeField(auto_now_add=True)
     done_at = models.DateTimeField(null=True)
     destroyed = models.JSONField(default=dict, help_text="Counts per kind of data, from the inventory.")

@@ -13,11 +13,10 @@ from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent import subjects
-from consent.closing import note_ended
+from consent.closing import end_grants
 from consent.errors import InvalidRecord, RepresentationEnded
 from consent.models import CurrentGrant, Representation, Subject
-from consent.revising import revise
-from consent.vocabulary import GrantState, RepresentativeRelation
+from consent.vocabulary import EndCause, GrantState, RepresentativeRelation
 from vault import journal
 
 MAX_IDENTITY = 500
@@ -93,13 +92,16 @@ def end(representation: Representation, *, actor: Actor) -> Representation:
                 subject=locked, grant__state=GrantState.GIVEN.value, grant__record__representation=row
             ).select_related("grant__record", "purpose")
         )
-        for current in resting:
-            revise(
-                current.grant.record, current.scope, GrantState.RENEWAL_DUE, actor=actor, reason="representation ended"
-            )
         if resting:
-            note_ended(locked, resting, GrantState.RENEWAL_DUE)
-        _record(EventName.REPRESENTATIVE_ENDED, row, subjects.move_consent_epoch(locked), actor)
+            end_grants(
+                locked,
+                resting,
+                state=GrantState.RENEWAL_DUE,
+                cause=EndCause.REPRESENTATION,
+                actor=actor,
+                reason="representation ended",
+            )
+        _record(EventName.REPRESENTATIVE_ENDED, row, locked.consent_epoch, actor)
     return row
 
 

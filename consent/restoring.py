@@ -9,13 +9,13 @@ from typing import Final
 from django.db import transaction
 
 from audit import trail
-from consent import representing, subjects
-from consent.closing import ERASURE, WITHDRAWAL, note_ended
-from consent.models import CurrentGrant, Representation, Subject
+from consent import representing, subjects, using
+from consent.closing import ERASURE, WITHDRAWAL, end_grants
+from consent.models import ConsentRecord, CurrentGrant, Representation, Subject
 from consent.representing import REPRESENTATION
-from consent.revising import revise
-from consent.vocabulary import LIVE, GrantState, Scope
-from consent.withdrawal import erase, withdraw
+from consent.using import USE
+from consent.vocabulary import LIVE, EndCause, GrantState
+from consent.withdrawal import erase
 from vault.journal import Entry
 
 ACTOR: Final = trail.system("recovery")
@@ -41,33 +41,20 @@ def _erased(subject: Subject, entry: Entry) -> bool:
 
 def _ended(subject: Subject, entry: Entry) -> bool:
     state = GrantState(entry.body.get("state", GrantState.WITHDRAWN.value))
-    revived = [
-        row for pair in entry.body["grants"] for row in _revived(subject, pair, entry) if row.grant.state != state
-    ]
-    if not revived:
-        return False
-    if state is GrantState.WITHDRAWN:
-        for row in revived:
-            withdraw(
-                subject,
-                actor=ACTOR,
-                record=row.grant.record,
-                purpose=row.purpose,
-                scopes=[Scope(row.scope)],
-                reason=_REASON,
-            )
-    else:
-        _revised(subject, revived, state)
-    return True
-
-
-def _revised(subject: Subject, rows: Sequence[CurrentGrant], state: GrantState) -> None:
     with transaction.atomic():
         locked = subjects.lock(subject.pk)
-        for row in rows:
-            revise(row.grant.record, row.scope, state, actor=ACTOR, reason=_REASON)
-        note_ended(locked, rows, state)
-        subjects.move_consent_epoch(locked)
+        revived = [
+            row for pair in entry.body["grants"] for row in _revived(locked, pair, entry) if row.grant.state != state
+        ]
+        if not revived:
+            return False
+        if state is GrantState.SUPERSEDED:
+            # What superseded it went with the backup. Nothing was asked to be destroyed, so nothing is: it waits to be renewed.
+            state = GrantState.RENEWAL_DUE
+            revived = [row for row in revived if row.grant.state != state]
+        if revived:
+            end_grants(locked, revived, state=state, cause=_CAUSES[state], actor=ACTOR, reason=_REASON)
+    return bool(revived)
 
 
 def _representation_ended(subject: Subject, entry: Entry) -> bool:
@@ -78,6 +65,14 @@ def _representation_ended(subject: Subject, entry: Entry) -> bool:
         return False
     representing.end(found, actor=ACTOR)
     return True
+
+
+def _used(subject: Subject, entry: Entry) -> bool:
+    """A use that was taken stays taken: a consent for one recording is not one for two because a backup was restored."""
+    record = ConsentRecord.objects.filter(subject=subject, code=entry.body["consent"]).first()
+    if record is None or record.uses is None:
+        return False
+    return using.take_again(record.pk, record.uses, entry.body["recording"])
 
 
 def _revived(subject: Subject, pair: Sequence[str], entry: Entry) -> list[CurrentGrant]:
@@ -93,8 +88,15 @@ def _revived(subject: Subject, pair: Sequence[str], entry: Entry) -> list[Curren
     )
 
 
+_CAUSES: Final = {
+    GrantState.WITHDRAWN: EndCause.WITHDRAWAL,
+    GrantState.EXPIRED: EndCause.EVENT,
+    GrantState.INVALIDATED: EndCause.INVALIDATION,
+    GrantState.RENEWAL_DUE: EndCause.NOTICE,
+}
 _KINDS: Final[Mapping[str, Callable[[Subject, Entry], bool]]] = {
     WITHDRAWAL: _ended,
     ERASURE: _erased,
     REPRESENTATION: _representation_ended,
+    USE: _used,
 }

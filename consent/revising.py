@@ -1,7 +1,7 @@
 """The next revision of a scope of a consent record, made current. Every change of a grant's state goes through here."""
 
 from audit.entry import Actor
-from consent.models import ConsentRecord, CurrentGrant, Grant
+from consent.models import ConsentRecord, CurrentGrant, Ending, Grant
 from consent.vocabulary import GrantState, Scope
 
 
@@ -13,6 +13,8 @@ def revise(
     actor: Actor,
     reason: str = "",
     current: bool = True,
+    ending: Ending | None = None,
+    superseded_by: ConsentRecord | None = None,
 ) -> Grant:
     """Appends a revision; with `current` it is what the gate goes by. The caller holds the subject's lock and moves the epoch."""
     last = Grant.objects.filter(record=record, scope=scope).order_by("-revision").first()
@@ -24,6 +26,8 @@ def revise(
         actor_kind=actor.kind.value,
         actor_code=actor.code,
         reason=reason,
+        ending=ending,
+        superseded_by=superseded_by,
     )
     if current:
         CurrentGrant.objects.update_or_create(

@@ -17,7 +17,7 @@ from accounts.api_fields import (
     Words,
 )
 from consent.api_fields import Place
-from consent.granting import MAX_ORIGIN
+from consent.consistency import EVENT, MAX_ORIGIN, MAX_USES
 from consent.inventory import Category
 from consent.retention import MAX_DAYS
 from consent.subjects import MAX_REFERENCE
@@ -213,7 +213,21 @@ class ConsentForm(StrictSerializer):
     representative = Code(
         required=False, help_text="Who answered, where it was not the person: a representative registered for them."
     )
-    expires_at = Moment(required=False, allow_null=True, default=None)
+    jurisdiction = Place(help_text="Where the person is protected: ISO 3166 code, or `unknown`.")
+    expires_at = Moment(required=False, allow_null=True, default=None, help_text="Until when it holds.")
+    until_event = serializers.RegexField(
+        EVENT,
+        required=False,
+        help_text="Until which event it holds, such as `contract_ended`; report it when it comes.",
+    )
+    uses = WholeNumber(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=1,
+        max_value=MAX_USES,
+        help_text="For how many recordings it holds; 1 is one-shot.",
+    )
     covers_recorded_from = Moment(
         required=False,
         allow_null=True,
@@ -228,6 +242,21 @@ class ConsentParameters(PageParameters):
     state = Word(GrantState, required=False, help_text="At least one scope is in this state now.")
 
 
+class ConsentRequestForm(StrictSerializer):
+    subject = Code()
+    purpose = Code()
+    notice = Code(help_text="The version that is shown.")
+    scopes = Words(Scope, allow_empty=False)
+    asked_at = Moment(help_text="When the person was asked.")
+    jurisdiction = Place(help_text="Where the person is protected: ISO 3166 code, or `unknown`.")
+    evidence = EvidenceForm()
+
+
+class EventForm(StrictSerializer):
+    event = serializers.RegexField(EVENT, help_text="The event until which consent was given.")
+    purpose = Code(required=False, help_text="Only for this purpose.")
+
+
 class WithdrawalForm(StrictSerializer):
     scopes = Words(Scope, required=False, allow_empty=False, help_text="Everything when left out.")
 
@@ -238,6 +267,7 @@ class ClosedSerializer(Shape):
 
 
 class WithdrawalSerializer(Shape):
+    code = serializers.CharField(help_text="Of the ending, which has a receipt.")
     subject = serializers.CharField()
     closed = ClosedSerializer(many=True)
     orders = serializers.ListField(child=serializers.CharField(), help_text="Orders that destroy what was derived.")
@@ -257,6 +287,7 @@ class RevisionSerializer(Shape):
     state = Word(GrantState)
     at = Moments()
     reason = serializers.CharField(allow_blank=True)
+    superseded_by = serializers.CharField(allow_blank=True, help_text="The record that answers for this scope now.")
 
 
 class ShownNoticeSerializer(Shape):
@@ -280,6 +311,9 @@ class ConsentSerializer(Shape):
     given_at = Moments(source="record.given_at")
     registered_at = Moments(source="record.registered_at", help_text="The gate opens from here on.")
     expires_at = Moments(source="record.expires_at", allow_null=True)
+    until_event = serializers.CharField(source="record.until_event", allow_blank=True)
+    uses = serializers.IntegerField(source="record.uses", allow_null=True)
+    jurisdiction = serializers.CharField(source="record.jurisdiction")
     covers_recorded_from = Moments(source="record.covers_recorded_from", allow_null=True)
     age_band = Word(AgeBand, source="record.age_band")
     representative = serializers.CharField(

@@ -36,6 +36,8 @@ class GateRequest:
     participants: tuple[Participant, ...]
     scopes: tuple[Scope, ...]
     exposure_notice_shown_at: datetime | None = None
+    recording: str = ""
+    """The recording that it is about, where there is one already: a grant for a number of recordings knows them by their code."""
 
     def __post_init__(self) -> None:
         if self.recorded_at.tzinfo is None:
@@ -69,11 +71,14 @@ class Denial:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """One participant, one scope, and the grant revision that it rests on."""
+    """One participant, one scope, and the grant revision that it rests on. `uses` is set where this takes one of the uses of the
+    record (its number): how many there are in all."""
 
     subject: str
     scope: Scope
     grant: str
+    record: int = 0
+    uses: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,18 @@ LIVE: frozenset[GrantState] = HOLDS | {GrantState.REQUESTED}
 """States that a withdrawal ends: what is in force, what waits for renewal, what waits for an answer."""
 
 
+class EndCause(StrEnum):
+    """Why grants ended."""
+
+    WITHDRAWAL = "withdrawal"
+    ERASURE = "erasure"
+    TERM = "term"
+    EVENT = "event"
+    INVALIDATION = "invalidation"
+    REPRESENTATION = "representation"
+    NOTICE = "notice"
+
+
 class LawfulBasis(StrEnum):
     """GDPR art. 6(1)."""
 
@@ -149,6 +161,7 @@ class DenialReason(StrEnum):
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    USES_CONSUMED = "uses_consumed"
     REPRESENTATION_ENDED = "representation_ended"
     NOTICE_SUPERSEDED = "notice_superseded"
     RENEWAL_DUE = "renewal_due"

@@ -262,6 +262,7 @@ class Demo:
                     "given": True,
                     "explicit": True,
                     "given_at": datetime.now(UTC).isoformat(),
+                    "jurisdiction": "DE",
                     "evidence": {"method": "web_form", "origin": "quickstart demo", "sha256": self.notice["sha256"]},
                 },
             ),

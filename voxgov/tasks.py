@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db import close_old_connections
 
 from analysis import claiming, tidying
-from consent import destruction, retention
+from consent import destruction, expiring, retention
 from vault import journal, rotation, shredding
 
 
@@ -29,6 +29,11 @@ def tidy_recordings() -> None:
 @shared_task(name="consent.destruction")
 def carry_out_destruction() -> None:
     destruction.carry_out_orders()
+
+
+@shared_task(name="consent.expiry")
+def end_what_is_over() -> None:
+    expiring.sweep()
 
 
 @shared_task(name="consent.retention")

@@ -188,6 +188,7 @@ def test_representatives_are_registered_listed_and_ended_over_http_and_never_nam
         "given": True,
         "explicit": True,
         "given_at": timezone.now().isoformat(),
+        "jurisdiction": "DE",
         "age_band": "under_13",
         "representative": made.body["code"],
         "evidence": {"method": "paper", "sha256": world.notice.sha256},
