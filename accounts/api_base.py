@@ -39,7 +39,7 @@ UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 NOT_KEPT = frozenset({400, 411, 413, 415})
 """Statuses of a request that was never understood: nothing ran, so its key stays free for the corrected request."""
 
-Handler = TypeVar("Handler", bound=Callable[..., Response])
+Handler = TypeVar("Handler", bound=Callable[..., HttpResponse])
 Row = TypeVar("Row", bound=Model)
 
 
@@ -112,19 +112,25 @@ def operation(
     *,
     summary: str,
     permission: Permission,
-    answer: type[serializers.Serializer[Any]],
+    answer: type[serializers.Serializer[Any]] | None,
     status_code: int = 200,
     description: str = "",
     query: type[QueryParameters] = QueryParameters,
     body: type[StrictSerializer] | None = None,
     raw_body: bool = False,
+    media: str = "",
     examples: Sequence[OpenApiExample] = (),
 ) -> Callable[[Handler], Handler]:
-    """Declares a handler's operation, for the base view that enforces it and for the OpenAPI document alike."""
+    """Declares a handler's operation, for the base view that enforces it and for the OpenAPI document alike.
+
+    `media` is the media type of an answer that is not JSON; it has no serializer then.
+    """
     changes = operation_id.rsplit("_", maxsplit=1)[-1] not in ("list", "read", "lookup")
     parameters: list[Any] = [query] if query().fields else []
     if changes:
         parameters.append(_IDEMPOTENCY_KEY)
+    described = OpenApiResponse(OpenApiTypes.BINARY if answer is None else answer, description=f"{summary}.")
+    answered: Any = {(status_code, media) if media else status_code: described}
     request: Any = {"application/octet-stream": OpenApiTypes.BINARY} if raw_body else body
 
     def declare(handler: Handler) -> Handler:
@@ -135,7 +141,7 @@ def operation(
             parameters=parameters,
             request=request,
             responses={
-                status_code: OpenApiResponse(answer, description=f"{summary}."),
+                **answered,
                 **_PROBLEMS,
             },
             tags=[operation_id.split("_", maxsplit=1)[0]],
@@ -169,6 +175,7 @@ class ApiView(APIView):
     parser_classes: Sequence[type[BaseParser]] = (StrictJSONParser,)
     metadata_class = None
     http_method_names = ("get", "head", "post", "put", "patch", "delete")
+    cache_control = "no-store"
     query: Mapping[str, Any]
     _held: idempotency.Held | None = None
 
@@ -204,7 +211,7 @@ class ApiView(APIView):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         final = super().finalize_response(request, response, *args, **kwargs)
-        final["Cache-Control"] = "no-store"
+        final["Cache-Control"] = self.cache_control if final.status_code == status.HTTP_200_OK else "no-store"
         held, self._held = self._held, None
         if held is not None:
             final.render()

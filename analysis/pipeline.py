@@ -33,12 +33,16 @@ from consent.law.states import require_no_state
 from consent.vocabulary import Action, Scope
 from vault import sealing
 from vault.codes import new_code
+from vault.errors import ProviderUnavailable
 from vault.models import SealedBlob
 
 log = structlog.get_logger(__name__)
 
 CHECK_EVERY = 0.5
 """Seconds between two looks at lease, cancellation and consent while an engine works."""
+
+LONGEST_WAIT = timedelta(seconds=30)
+"""Before a job that found the key provider away is due again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +281,11 @@ def _end_badly(job: _Job, error: Exception) -> None:
         elif isinstance(error, ConsentChanged):
             # The next claim asks the gate again and goes on with what is still granted, or is denied.
             claiming.release(job.held, wait=timedelta(0), reason=error.code, count_attempt=False)
+        elif isinstance(error, ProviderUnavailable):
+            # An outage is no fault of the job's: it waits for as long as the outage lasts. Nothing counts these attempts but
+            # the fencing token, which rises with each claim.
+            wait = min(LONGEST_WAIT, timedelta(seconds=2 ** min(job.held.token, 10)))
+            claiming.release(job.held, wait=wait, reason=error.code, count_attempt=False)
         elif _transient(error) and job.held.attempt < claiming.MAX_ATTEMPTS:
             claiming.release(job.held, wait=timedelta(seconds=2**job.held.attempt), reason=_code(error))
         else:

@@ -1,4 +1,6 @@
-"""The audit entry, schema version 1: what is hashed, exported and verified by outsiders. No Django here.
+"""Composing the audit entry, schema version 1: what is hashed, exported and verified by outsiders. No Django here.
+
+Vocabulary and reading are in `schema`, the hash of a leaf in `tlog.merkle`.
 
 An entry is canonical JSON (RFC 8785). It never names a person, nor anything that belongs to one person (a recording, a
 decision, a grant): such objects appear as `blind`, SHA-256 over a tag, a fresh 32-byte salt and the code, so that two
@@ -11,59 +13,32 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 
 import rfc8785
 
 from audit.errors import EntryInvalid
 from audit.events import EventName
+from audit.schema import MAX_ENTRY_BYTES, PERSONAL, SCHEMA_VERSION, ActorKind, ObjectKind
+from audit.tlog.merkle import leaf_hash
 
-SCHEMA_VERSION = 1
-MAX_ENTRY_BYTES = 64 * 1024 - 1
 BLIND_TAG = b"voxgov/audit/v1/blind\x00"
 SALT_BYTES = 32
 
+__all__ = [
+    "PERSONAL",
+    "Actor",
+    "ActorKind",
+    "Detail",
+    "Entry",
+    "ObjectKind",
+    "Reference",
+    "blind",
+    "compose",
+    "leaf_hash",
+]
+
 Scalar = str | int | bool | None
 Detail = Mapping[str, Scalar | Sequence[Scalar]]
-
-
-class ActorKind(StrEnum):
-    USER = "user"
-    CLIENT = "client"
-    SYSTEM = "system"
-
-
-class ObjectKind(StrEnum):
-    """What an event can be about. `PERSONAL` lists the kinds whose codes are blinded."""
-
-    ORGANIZATION = "organization"
-    PROJECT = "project"
-    USER = "user"
-    CLIENT = "client"
-    NOTICE = "notice"
-    PURPOSE = "purpose"
-    POLICY = "policy"
-    LOG = "log"
-    SUBJECT = "subject"
-    CONSENT = "consent"
-    REPRESENTATIVE = "representative"
-    DECISION = "decision"
-    RECORDING = "recording"
-    ANALYSIS = "analysis"
-    KEY = "key"
-
-
-PERSONAL = frozenset(
-    {
-        ObjectKind.SUBJECT,
-        ObjectKind.CONSENT,
-        ObjectKind.REPRESENTATIVE,
-        ObjectKind.DECISION,
-        ObjectKind.RECORDING,
-        ObjectKind.ANALYSIS,
-        ObjectKind.KEY,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +83,6 @@ def blind(kind: str, salt: bytes, code: str) -> str:
     Tag and kind end in a zero byte and the salt has a fixed length, so no two inputs share one encoding.
     """
     return hashlib.sha256(BLIND_TAG + kind.encode() + b"\x00" + salt + code.encode()).hexdigest()
-
-
-def leaf_hash(canonical: bytes) -> bytes:
-    """RFC 6962, section 2.1: SHA-256(0x00 || entry)."""
-    return hashlib.sha256(b"\x00" + canonical).digest()
 
 
 def compose(

@@ -63,3 +63,7 @@ class EventName(StrEnum):
 
     # audit
     TRAIL_READ = "audit:trail:read"
+    EXPORT_ORDERED = "audit:export:ordered"
+    EXPORT_READ = "audit:export:read"
+    LOG_CONTINUED = "audit:log:continued"
+    LOG_PRUNED = "audit:log:pruned"

@@ -1,8 +1,22 @@
-"""The event table (append-only) and the deletable side table of salts. No foreign key leads out of this room."""
+"""The event table and the signed log over it (append-only), the deletable side table of salts, and the queue of events that have
+no leaf yet. No foreign key leads out of this room."""
 
+from enum import StrEnum
 from typing import ClassVar
 
 from django.db import models
+
+from vault.codes import new_code
+
+
+class ExportState(StrEnum):
+    """`expired`: the file is gone because its term was over; ordered again, it is the same but for the time it was made."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
 
 
 class Event(models.Model):
@@ -48,3 +62,145 @@ class EventReference(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of event {self.event_id}"
+
+
+class Unsequenced(models.Model):
+    """An event that has no leaf yet: put here by a trigger in the event's own transaction, taken away with its leaf's.
+
+    That is the anti-join of events and leaves, kept instead of computed: no cursor over ids could be, because a transaction with
+    a lower id may commit later.
+    """
+
+    event = models.OneToOneField(Event, on_delete=models.PROTECT, primary_key=True, related_name="+")
+    log = models.CharField(max_length=36)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["log", "event"], name="unsequenced_log")]
+
+    def __str__(self) -> str:
+        return f"event {self.event_id}"
+
+
+class Log(models.Model):
+    """A signed log: one for each organization, and a further generation, under another origin, after a restored backup."""
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, help_text="Code of the organization.")
+    generation = models.IntegerField()
+    origin = models.CharField(max_length=255, unique=True)
+    minimum_index = models.BigIntegerField(
+        default=0, editable=False, help_text="Entries below it were pruned; their hashes stay in the tiles."
+    )
+    begun_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["code", "generation"], name="one_log_per_generation")]
+
+    def __str__(self) -> str:
+        return self.origin
+
+
+class Leaf(models.Model):
+    """Where an event stands in its log, and the hash of its entry (RFC 6962, section 2.1). Indexes have no gap."""
+
+    event = models.OneToOneField(Event, on_delete=models.PROTECT, primary_key=True, related_name="leaf")
+    log = models.ForeignKey(Log, on_delete=models.PROTECT, related_name="leaves")
+    index = models.BigIntegerField()
+    hash = models.BinaryField(max_length=32)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["log", "index"], name="one_leaf_per_index")]
+
+    def __str__(self) -> str:
+        return f"leaf {self.index}"
+
+
+class FullTile(models.Model):
+    """256 hashes of one level and the root over them, once there are so many. Narrower tiles are read out of the level below."""
+
+    id = models.BigAutoField(primary_key=True)
+    log = models.ForeignKey(Log, on_delete=models.PROTECT, related_name="tiles")
+    level = models.SmallIntegerField()
+    index = models.BigIntegerField()
+    hashes = models.BinaryField(max_length=8192)
+    root = models.BinaryField(max_length=32)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["log", "level", "index"], name="one_tile_per_place")]
+
+    def __str__(self) -> str:
+        return f"tile {self.level}/{self.index}"
+
+
+class SignedCheckpoint(models.Model):
+    """A checkpoint as it was signed, cosignatures aside. The last of each log is also kept outside the database."""
+
+    id = models.BigAutoField(primary_key=True)
+    log = models.ForeignKey(Log, on_delete=models.PROTECT, related_name="checkpoints")
+    size = models.BigIntegerField()
+    note = models.BinaryField()
+    signed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["log", "size"], name="one_checkpoint_per_size")]
+
+    def __str__(self) -> str:
+        return f"checkpoint {self.size}"
+
+
+class Cosignature(models.Model):
+    """What a witness answered: that a checkpoint extends everything that it saw of this log before."""
+
+    id = models.BigAutoField(primary_key=True)
+    checkpoint = models.ForeignKey(SignedCheckpoint, on_delete=models.PROTECT, related_name="cosignatures")
+    witness = models.CharField(max_length=255, help_text="Name of the witness's key.")
+    line = models.TextField(help_text="The signature line, verbatim.")
+    received_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["checkpoint", "witness"], name="one_cosignature_per_witness"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.witness} on checkpoint {self.checkpoint_id}"
+
+
+class Export(models.Model):
+    """An export bundle that somebody ordered. The row is the job; the file lies under its code until its term is over."""
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    log = models.ForeignKey(Log, on_delete=models.PROTECT, related_name="exports")
+    start = models.BigIntegerField(help_text="Size of the earlier checkpoint; 0 begins with the log.")
+    end = models.BigIntegerField(help_text="Size of the later checkpoint.")
+    filter = models.JSONField(
+        default=dict, help_text="Field to accepted values; what does not match is left out as hashes."
+    )
+    recipient = models.CharField(
+        max_length=200, blank=True, help_text="Auditor's public key that the bundle is sealed to."
+    )
+    actor_kind = models.CharField(max_length=16)
+    actor_code = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+    state = models.CharField(max_length=16, choices=[(state.value, state.value) for state in ExportState])
+    done_entries = models.BigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    attempts = models.IntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+    size = models.BigIntegerField(null=True, help_text="Bytes of the file.")
+    sha256 = models.CharField(max_length=64, blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["log", "-id"], name="export_recent")]
+
+    def __str__(self) -> str:
+        return self.code
+
+    @property
+    def progress(self) -> float:
+        """0 to 1."""
+        if self.state == ExportState.DONE:
+            return 1.0
+        return min(0.99, self.done_entries / max(1, self.end - self.start))

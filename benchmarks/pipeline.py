@@ -12,6 +12,7 @@ import wave
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from django.conf import settings
 from django.db.models import Max
@@ -40,8 +41,12 @@ LIBRIVOX = ROOT / "tests" / "data" / "librivox"
 
 def run(say: Say) -> list[Figure]:
     """`short_ratio`: a queue of 40 short clips, first bell to last commit. `long_ratio`: recordings over two minutes."""
-    work = settings.VAR_DIR / "pipeline"
-    work.mkdir(parents=True, exist_ok=True)
+    # Plain audio lies in no directory of voxgov's, and not longer than it is needed.
+    with TemporaryDirectory() as work:
+        return _compare(say, Path(work))
+
+
+def _compare(say: Say, work: Path) -> list[Figure]:
     clips = sorted(LIBRIVOX.glob("*.wav"))
     short = [clips[index % len(clips)] for index in range(SHORT_CLIPS)]
     long = [_joined(clips, work / f"long{number}.wav", number) for number in range(2)]

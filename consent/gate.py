@@ -11,6 +11,7 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from audit import standing
 from audit.entry import Actor
 from consent import deciding, judging, using
 from consent.errors import BeyondPermit, ConsentDenied, GateInsideTransaction, PermitForged
@@ -105,6 +106,7 @@ def require(
     Outside a transaction the decision is committed before this returns or raises, so that no rollback can lose a denial. Inside
     one, `caller_commits=True` says that the caller commits the denial too; otherwise `GateInsideTransaction` is raised.
     """
+    standing.require_open()
     if connection.in_atomic_block and not caller_commits:
         raise GateInsideTransaction("require() was called inside a transaction that did not promise to commit a denial")
     with transaction.atomic():

@@ -53,7 +53,17 @@ _ACTORS = {
     "audit.Event": "actor_kind",
 }
 
-_TRAIL = {"audit.Event": "id code log at name outcome request_id entry"}
+_TRAIL = {
+    "audit.Event": "id code log at name outcome request_id entry",
+    "audit.Unsequenced": "event log",
+    "audit.Log": "id code generation origin minimum_index begun_at",
+    "audit.Leaf": "event log index hash",
+    "audit.FullTile": "id log level index hashes root",
+    "audit.SignedCheckpoint": "id log size note signed_at",
+    "audit.Cosignature": "id checkpoint witness line received_at",
+    "audit.Export": "id code log start end filter recipient actor_kind actor_code created_at state done_entries lease_until"
+    " attempts finished_at size sha256 error_code",
+}
 
 _VAULT = {
     "vault.DataKey": "id organization key_class owner scope generation epoch wrapped created_at",

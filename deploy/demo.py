@@ -7,6 +7,7 @@ the demo with exit status 1.
 import argparse
 import hashlib
 import json
+import subprocess
 import sys
 import time
 import uuid
@@ -14,6 +15,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from demo_client import Answer, Client
@@ -54,6 +56,7 @@ class Demo:
         self.ciphertext_on_disk(speech)
         self.withdraw_and_read_again(speech, laugh)
         self.verify_trail()
+        self.verify_export()
 
     # steps
 
@@ -226,6 +229,33 @@ class Demo:
         )
 
     # how the steps speak and ask
+
+    def verify_export(self) -> None:
+        self.step("The signed log, exported and checked by the offline verifier")
+        last = self.all_events()[-1]["code"]
+        self.wait_until(lambda: self.auditor.get(f"/v1/audit/events/{last}/proof").status == 200, "no checkpoint came")
+        [*_, log] = self.expect(200, self.auditor.get("/v1/audit/log"))["results"]
+        self.say(f"log {log['origin']}: {log['signed']} entries signed")
+        export = self.expect(201, self.auditor.post("/v1/audit/exports", {}))
+        at = f"/v1/audit/exports/{export['code']}"
+        self.wait_until(
+            lambda: self.auditor.get(at).body["state"] not in ("queued", "running"), "the export did not end"
+        )
+        done = self.expect(200, self.auditor.get(at))
+        self.require(done["state"] == "done", f"the export is {done['state']}: {done['error']}")
+        with TemporaryDirectory() as work:
+            bundle = Path(work) / "bundle.zip"
+            bundle.write_bytes(self.auditor.download(done["file"]))
+            said = subprocess.run(
+                [sys.executable, "-m", "audit.verify", str(bundle), "--key", log["vkey"]],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        for line in said.stdout.splitlines():
+            self.say(line)
+        self.require(said.returncode == 0, f"the verifier found the bundle wanting: {said.stderr}")
 
     def register(self, role: str) -> str:
         number = f"CUSTOMER-{uuid.uuid4().hex[:12]}"

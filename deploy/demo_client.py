@@ -35,6 +35,19 @@ class Client:
     def put_file(self, path: str, file: Path, content_type: str) -> Answer:
         return self._call("PUT", path, file.read_bytes(), content_type)
 
+    def download(self, path: str) -> bytes:
+        """The bytes of a file; raises `OSError` for any other answer than 200."""
+        connection = HTTPConnection(self._host, self._port, timeout=60)
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {self._token}"})
+            response = connection.getresponse()
+            content = response.read()
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise OSError(f"{path} answers {response.status}")
+        return content
+
     def _call(self, method: str, path: str, body: bytes | None = None, content_type: str = "") -> Answer:
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         if body is not None:

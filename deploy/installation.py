@@ -20,7 +20,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = ROOT / "requirements"
 
-RUNTIME, TESTS = ("base.lock", "torch.lock"), ("base.lock", "test.lock", "torch.lock")
+RUNTIME, TESTS = ("base.lock", "torch.lock"), ("base.lock", "kms.lock", "test.lock", "torch.lock")
 _STAMP, _BUSY = VENV / ".voxgov-installed", VENV / ".voxgov-installing"
 _SPACE_TO_INSTALL, _SPACE_TO_RUN = 4_000_000_000, 300_000_000
 """Bytes. The environment takes 1.9 GB, the models 0.25 GB, the database 0.1 GB; the rest is for downloads on their way."""

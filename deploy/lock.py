@@ -1,4 +1,4 @@
-"""`python deploy/lock.py`: makes `requirements/base.lock` and `test.lock` anew from the `.in` files, with pip-tools.
+"""`python deploy/lock.py`: makes `requirements/base.lock`, `kms.lock` and `test.lock` anew from the `.in` files, with pip-tools.
 
 Run it to take in new versions; what is installed nowhere else but here goes into a scratch environment. The locks hold
 names, versions and hashes and nothing of the machine or the index that they were made on. `torch.lock` is kept by hand.
@@ -29,17 +29,21 @@ def main() -> int:
         subprocess.run([sys.executable, "-m", "venv", str(place / "venv")], check=True)
         python = place / "venv" / "bin" / "python"
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", "pip-tools"], check=True)
-        base = compiled(python, place, [REQUIREMENTS / "base.in"])
-        everything = compiled(python, place, [REQUIREMENTS / "base.in", REQUIREMENTS / "test.in"], pinned=base)
+        sources = [REQUIREMENTS / f"{name}.in" for name in ("base", "kms", "test")]
+        base = compiled(python, place, sources[:1])
+        with_kms = compiled(python, place, sources[:2], pinned=base)
+        everything = compiled(python, place, sources, pinned=with_kms)
     write("base", base)
-    write("test", {name: block for name, block in everything.items() if name not in base})
+    write("kms", {name: block for name, block in with_kms.items() if name not in base})
+    write("test", {name: block for name, block in everything.items() if name not in with_kms})
     return 0
 
 
 def compiled(python: Path, place: Path, sources: list[Path], pinned: dict[str, str] | None = None) -> dict[str, str]:
     """Name to lock entry, for `sources` and all that they need, at the versions of `pinned` where it has one."""
     wanted, result = place / "wanted.in", place / "result.lock"
-    lines = [line for source in sources for line in source.read_text().splitlines()] + [TORCH]
+    written = [line for source in sources for line in source.read_text().splitlines()] + [TORCH]
+    lines = [line for line in written if not line.startswith("#")]
     # A package that only some machines need would be left out on the others: its condition is put back afterwards.
     conditions = {name.strip(): rest.strip() for name, mark, rest in (line.partition(";") for line in lines) if mark}
     wanted.write_text("".join(line.partition(";")[0] + "\n" for line in lines))

@@ -60,7 +60,7 @@ class Answer:
 
     def __init__(self, response: Any) -> None:
         self.status = response.status_code
-        self.content = response.content
+        self.content = response.getvalue() if response.streaming else response.content
         self.headers = response.headers
         self.kind = response.headers.get("Content-Type", "")
 

@@ -4,6 +4,7 @@ Nothing is rolled back between tests: the domain commits, so tests commit too, a
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,6 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.update(_services.enter_context(embedded.embedded_services(VAR, durable=False)))
         names = [database_roles.DATABASE, database_roles.KEYS_DATABASE]
         database_roles.drop_databases(embedded_postgres.server, names)
+        # What was kept outside the databases speaks of those that are gone.
+        for outside in ("checkpoints", "journal", "rewrapped"):
+            shutil.rmtree(VAR / outside, ignore_errors=True)
         embedded_postgres.ensure_databases(names)
         _manage("vault", "init")
         _manage("migrate", "--verbosity", "0")

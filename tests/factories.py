@@ -15,7 +15,8 @@ from accounts.models import ApiClient, Organization, Project, User
 from accounts.roles import Role
 from analysis import submission
 from analysis.models import Recording
-from audit import trail
+from audit import sequencing, signing, trail
+from audit.models import Log
 from consent import gate, granting, publishing, representing, subjects
 from consent.models import ConsentRecord, Notice, Purpose, Representation, Subject
 from consent.vocabulary import (
@@ -185,6 +186,16 @@ def make_representative(
         ends_at=ends_at or (timezone.now() + timedelta(days=2000) if of_child else None),
         actor=ACTOR,
     )
+
+
+def sign_log(organization: Organization) -> Log:
+    """What the sequencer does: every event gets its place, and the log is signed."""
+    while sequencing.sequence(organization.code):
+        pass
+    signing.sign_newest(organization.code)
+    log = Log.objects.filter(code=organization.code).order_by("-generation").first()
+    assert log is not None
+    return log
 
 
 def sha256(data: bytes) -> str:

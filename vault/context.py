@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 FORMAT_VERSION = 1
+_length = struct.Struct(">I").pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +21,19 @@ class Context:
 
     def encode(self, key_ids: Sequence[bytes], version: int = FORMAT_VERSION) -> bytes:
         """Every part length-prefixed (4 bytes, big-endian), tuples prefixed by their count: one encoding per context."""
-        subjects = sorted(self.subjects)
-        parts = [
-            bytes([version]),
+        encoded = []
+        for part in (
+            bytes((version,)),
             self.organization.encode(),
-            struct.pack(">I", len(subjects)),
-            *[subject.encode() for subject in subjects],
+            _length(len(self.subjects)),
+            *[subject.encode() for subject in sorted(self.subjects)],
             self.scope.encode(),
             self.kind.encode(),
             self.field.encode(),
             self.object_code.encode(),
-            struct.pack(">I", len(key_ids)),
+            _length(len(key_ids)),
             *key_ids,
-        ]
-        return b"".join(struct.pack(">I", len(part)) + part for part in parts)
+        ):
+            encoded.append(_length(len(part)))
+            encoded.append(part)
+        return b"".join(encoded)

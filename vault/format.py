@@ -8,7 +8,7 @@ The header is authenticated through the context. No Django here; docs/sealed-for
 import secrets
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
@@ -29,19 +29,24 @@ _SEVERAL: Final = b"voxgov/v1/several"
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The keys that a sealed piece needs, in sorted order."""
+    """The keys that a sealed piece needs: 1 to 255 different ids of 16 bytes in rising order. Raises `ValueError` for others."""
 
     key_ids: tuple[bytes, ...]
+    _encoded: bytes = field(init=False, repr=False, compare=False)
 
-    def encode(self) -> bytes:
-        """Raises `ValueError` unless there are 1 to 255 different ids of 16 bytes in rising order."""
+    def __post_init__(self) -> None:
         if not 0 < len(self.key_ids) <= MAX_KEYS or list(self.key_ids) != sorted(set(self.key_ids)):
             raise ValueError(f"sealed data names 1 to {MAX_KEYS} different keys in order")
-        return bytes([FORMAT_VERSION, len(self.key_ids)]) + b"".join(self.key_ids)
+        # Once, because a batch writes the same header before each of its values.
+        encoded = bytes([FORMAT_VERSION, len(self.key_ids)]) + b"".join(self.key_ids)
+        object.__setattr__(self, "_encoded", encoded)
+
+    def encode(self) -> bytes:
+        return self._encoded
 
     @property
     def size(self) -> int:
-        return 2 + KEY_ID_BYTES * len(self.key_ids)
+        return len(self._encoded)
 
 
 def parse_header(start: bytes) -> Header:
@@ -54,10 +59,10 @@ def parse_header(start: bytes) -> Header:
     end = 2 + KEY_ID_BYTES * count
     if count == 0 or len(start) < end:
         raise SealBroken("cut short")
-    ids = tuple(start[2 + i * KEY_ID_BYTES : 2 + (i + 1) * KEY_ID_BYTES] for i in range(count))
-    if list(ids) != sorted(set(ids)):
-        raise SealBroken("key ids are not in order")
-    return Header(ids)
+    try:
+        return Header(tuple(start[at : at + KEY_ID_BYTES] for at in range(2, end, KEY_ID_BYTES)))
+    except ValueError as error:
+        raise SealBroken("key ids are not in order") from error
 
 
 class InputKey:
@@ -117,7 +122,7 @@ def combine(keys: Sequence[InputKey]) -> InputKey:
 def seal(key: InputKey, header: Header, context: Context, plaintext: bytes) -> bytes:
     """Seals a small value in one go; compressed first where its kind says so (`vault/compression.py`)."""
     encryptor = key.encryptor(context.encode(header.key_ids))
-    return header.encode() + encryptor.update(pack(context.kind, plaintext)) + encryptor.finalize()
+    return b"".join((header.encode(), encryptor.update(pack(context.kind, plaintext)), encryptor.finalize()))
 
 
 def open_sealed(key: InputKey, header: Header, context: Context, sealed: bytes) -> bytes:

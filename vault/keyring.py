@@ -25,7 +25,8 @@ from vault.provider import STANDING
 VERSION: Final = 1
 FIRST: Final = 1
 CERTIFICATES: Final = "certificates"
-SIGNING_PURPOSES: Final = (CERTIFICATES,)
+LOG: Final = "log"
+SIGNING_PURPOSES: Final = (CERTIFICATES, LOG)
 
 
 @dataclass(frozen=True, slots=True)

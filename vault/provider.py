@@ -46,7 +46,7 @@ class KeyProvider(Protocol):
         ...
 
     def blind(self, message: bytes) -> bytes:
-        """HMAC-SHA256 of the message, 32 bytes."""
+        """HMAC-SHA256 of the message, 32 bytes; of its SHA-256 where the message itself would have to leave this machine."""
         ...
 
     def sign(self, purpose: str, message: bytes) -> bytes:

@@ -6,6 +6,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,7 +47,7 @@ class DraftFile:
             descriptor = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._file: BinaryIO = os.fdopen(descriptor, "wb")
 
-    def write(self, sealed: bytes) -> None:
+    def write(self, sealed: bytes | memoryview) -> None:
         with storage_errors("written"):
             self._file.write(sealed)
 
@@ -68,7 +69,7 @@ class DraftFile:
             self._final.unlink(missing_ok=True)
 
 
-def open_file(code: str) -> BinaryIO:
+def open_file(code: str) -> BufferedReader:
     """Raises `StorageUnavailable`."""
     with storage_errors("read"):
         return path_of(code).open("rb")
@@ -78,6 +79,12 @@ def read(file: BinaryIO, length: int) -> bytes:
     """Up to `length` bytes. Raises `StorageUnavailable`."""
     with storage_errors("read"):
         return file.read(length)
+
+
+def read_into(file: BufferedReader, buffer: memoryview) -> int:
+    """Fills the buffer as far as the file goes; how many bytes that were. Raises `StorageUnavailable`."""
+    with storage_errors("read"):
+        return file.readinto(buffer)
 
 
 def read_start(code: str, length: int) -> bytes | None:

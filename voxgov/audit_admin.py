@@ -20,12 +20,15 @@ from accounts.admin_acts import actor, held_projects, person
 from accounts.admin_display import NOTHING, Tone, badge, code, exact_moment, part
 from accounts.governed_admin import GovernedAdmin
 from accounts.roles import Permission
-from audit import ports, trail
+from audit import ports, proofs, signing, trail
 from audit.entry import ObjectKind, Reference, leaf_hash
+from audit.errors import EventNotSigned
 from audit.events import EventName
-from audit.models import Event, EventReference
+from audit.models import Event, EventReference, Log
 from consent.admin_filters import WordFilter
 from voxgov.audit_api import OPENED_BY
+
+NOT_YET = "not signed yet; a moment, then reload"
 
 
 def event_words(name: str) -> str:
@@ -86,6 +89,7 @@ class EventAdmin(GovernedAdmin):
     fieldsets = (
         (None, {"fields": ("what", "at_shown", "by", "outcome_shown", "why", "about")}),
         ("Entry", {"fields": ("entry_shown", "leaf", "code_shown", "request_shown")}),
+        ("Proof that it is in the signed log", {"fields": ("place", "proof", "proof_command")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -205,6 +209,30 @@ class EventAdmin(GovernedAdmin):
     @admin.display(description="Leaf hash (RFC 6962)")
     def leaf(self, row: Event) -> SafeString:
         return code(leaf_hash(bytes(row.entry)).hex())
+
+    @admin.display(description="Place")
+    def place(self, row: Event) -> str:
+        found = self._proof(row)
+        return NOT_YET if found is None else f"entry {found.proof.index} of {found.size}, in {found.origin}"
+
+    @admin.display(description="Proof (c2sp.org/tlog-proof@v1)")
+    def proof(self, row: Event) -> Any:
+        found = self._proof(row)
+        return NOT_YET if found is None else part("entry", text=found.proof.encode().decode())
+
+    @admin.display(description="To check it, save proof and canonical entry, and run")
+    def proof_command(self, row: Event) -> Any:
+        log = Log.objects.filter(leaves__event=row).first()
+        if log is None:
+            return NOT_YET
+        vkey = signing.verifier_key(log)
+        return code(f"voxgov-verify.pyz event.tlog-proof --entry event.json --key '{vkey}'")
+
+    def _proof(self, row: Event) -> proofs.EventProof | None:
+        try:
+            return proofs.of_event(row)
+        except EventNotSigned:
+            return None
 
     @admin.display(description="Event code")
     def code_shown(self, row: Event) -> SafeString:

@@ -23,5 +23,9 @@ app.conf.beat_schedule = {
     "end consent that is over": {"task": "consent.expiry", "schedule": 60.0, "options": {"expires": 60}},
     "destroy what is past its term": {"task": "consent.retention", "schedule": 600.0, "options": {"expires": 600}},
     "destroy keys that nothing names": {"task": "vault.stray_keys", "schedule": 86400.0, "options": {"expires": 3600}},
+    "ask witnesses to cosign": {"task": "audit.witnesses", "schedule": 10.0, "options": {"expires": 10}},
+    "make exports that wait": {"task": "audit.exports", "schedule": 2.0, "options": {"expires": 2}},
+    "delete exports past their term": {"task": "audit.expire", "schedule": 3600.0, "options": {"expires": 3600}},
+    "prune logs that have a term": {"task": "audit.prune", "schedule": 86400.0, "options": {"expires": 3600}},
     "give up abandoned uploads": {"task": "analysis.tidy", "schedule": 60.0, "options": {"expires": 60}},
 }

@@ -72,7 +72,7 @@ def text(name: str, default: str) -> str:
     return default if value is None else value
 
 
-def integer(name: str, default: int, *, at_least: int = 0) -> int:
+def integer(name: str, default: int, *, at_least: int = 0, at_most: int | None = None) -> int:
     value = _find(name)
     if value is None:
         return default
@@ -82,6 +82,8 @@ def integer(name: str, default: int, *, at_least: int = 0) -> int:
         raise SettingInvalid(f"{name} must be a whole number, not {value!r}: correct it in the environment.") from None
     if number < at_least:
         raise SettingInvalid(f"{name} must be at least {at_least}, not {number}: correct it in the environment.")
+    if at_most is not None and number > at_most:
+        raise SettingInvalid(f"{name} must be at most {at_most}, not {number}: correct it in the environment.")
     return number
 
 
@@ -143,12 +145,21 @@ def database_from_url(url: str) -> dict[str, Any]:
     }
 
 
-def key_provider() -> dict[str, str]:
-    """Which key provider is used and how it is reached: `VOXGOV_KEY_PROVIDER`, and the settings of that provider."""
-    kind = text("VOXGOV_KEY_PROVIDER", "keyring")
-    if kind == "keyring":
-        return {"kind": kind, "path": text("VOXGOV_KEYRING", str(var_dir() / "secrets" / "keyring.json"))}
-    raise SettingInvalid(f"VOXGOV_KEY_PROVIDER must be keyring, not {kind!r}: correct it in the environment.")
+def witnesses() -> list[tuple[str, str]]:
+    """Who is asked to cosign checkpoints: `VOXGOV_WITNESSES`, lines or commas between `VKEY URL` pairs; none by default."""
+    pairs = [line.split() for line in text("VOXGOV_WITNESSES", "").replace(",", "\n").splitlines() if line.strip()]
+    for pair in pairs:
+        if len(pair) != 2 or not pair[1].startswith(("https://", "http://")):
+            raise SettingInvalid("VOXGOV_WITNESSES names a verifier key and an address for each witness: correct it.")
+    return [(vkey, url) for vkey, url in pairs]
+
+
+def audit_days() -> int:
+    """How long audit events are kept, in days: `VOXGOV_AUDIT_DAYS`, at least 365; 0, the default, keeps them for good."""
+    days = integer("VOXGOV_AUDIT_DAYS", 0)
+    if 0 < days < 365:
+        raise SettingInvalid("VOXGOV_AUDIT_DAYS must be 0 (for good) or at least 365: correct it in the environment.")
+    return days
 
 
 def create_secrets(var: Path) -> dict[str, str]:
@@ -229,12 +240,7 @@ def _recorded(path: Path) -> Mapping[str, str]:
 
 
 def _find(name: str) -> str | None:
-    value, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
-    if value is not None and file is not None:
-        raise SettingInvalid(f"{name} and {name}_FILE are both set: keep one of them.")
-    if value is None and file is None:
-        recorded = _recorded(var_dir() / RECORDED)
-        value, file = recorded.get(name), recorded.get(f"{name}_FILE")
+    value, file = looked_up(name)
     if value is None and file is not None:
         try:
             return Path(file).read_text().strip()
@@ -244,3 +250,14 @@ def _find(name: str) -> str | None:
                 f"{name}_FILE names {file}, which cannot be read ({reason}): correct the path."
             ) from None
     return value
+
+
+def looked_up(name: str) -> tuple[str | None, str | None]:
+    """The value of `name`, or the path that `NAME_FILE` holds, for a file that is to be read more than once."""
+    value, file = os.environ.get(name), os.environ.get(f"{name}_FILE")
+    if value is not None and file is not None:
+        raise SettingInvalid(f"{name} and {name}_FILE are both set: keep one of them.")
+    if value is None and file is None:
+        recorded = _recorded(var_dir() / RECORDED)
+        value, file = recorded.get(name), recorded.get(f"{name}_FILE")
+    return value, file

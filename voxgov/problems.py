@@ -20,6 +20,7 @@ from accounts import errors as accounts_errors
 from accounts import idempotency
 from accounts.api_base import PROBLEM_TYPE, ReferenceUnknown, UnknownParameter
 from analysis import errors as analysis_errors
+from audit import errors as audit_errors
 from audit import trail
 from consent import errors as consent_errors
 from vault import errors as vault_errors
@@ -57,10 +58,17 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     analysis_errors.ScopeOutsideRecording: (422, "Scope outside the recording"),
     analysis_errors.ScopeWithoutEngine: (422, "No engine for this scope"),
     analysis_errors.TooManyParticipants: (422, "Participants invalid"),
+    # audit
+    audit_errors.ServiceClosed: (503, "Closed until recovered"),
+    audit_errors.EventNotSigned: (409, "Event not signed yet"),
+    audit_errors.ExportImpossible: (422, "No such export can be made"),
+    audit_errors.ExportNotReady: (409, "Export not ready"),
+    audit_errors.KeyInvalid: (422, "Key not readable"),
     # vault
     vault_errors.KeyShredded: (410, "Data destroyed"),
     vault_errors.ProviderUnavailable: (503, "Key provider away"),
     vault_errors.StorageUnavailable: (503, "Storage away"),
+    vault_errors.JournalUnwritten: (503, "In force, but not in the journal yet"),
     # the framework
     RequestDataTooBig: (413, "Body too large"),
     UnreadablePostError: (400, "Body cut short"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from analysis.states import AnalysisState, RecordingState
 from consent.vocabulary import Context, GrantState, ParticipantRole, Scope
-from voxgov import environment
+from voxgov import environment, key_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = environment.var_dir()
@@ -192,11 +192,16 @@ CELERY_TIMEZONE = "UTC"
 
 VOXGOV_BLOB_DIR = VAR_DIR / "blobs"
 VOXGOV_MODELS_DIR = environment.models_dir()
-VOXGOV_KEY_PROVIDER = environment.key_provider()
+VOXGOV_KEY_PROVIDER = key_settings.key_provider()
 VOXGOV_EPOCH_DAYS = environment.integer("VOXGOV_EPOCH_DAYS", 7, at_least=1)
 VOXGOV_KEYRING_BACKUP_DAYS = environment.integer("VOXGOV_KEYRING_BACKUP_DAYS", 0)
 VOXGOV_REWRAPPED_DIR = VAR_DIR / "rewrapped"
 VOXGOV_JOURNAL_DIR = Path(environment.text("VOXGOV_JOURNAL", str(VAR_DIR / "journal")))
+VOXGOV_CHECKPOINT_DIR = Path(environment.text("VOXGOV_CHECKPOINTS", str(VAR_DIR / "checkpoints")))
+VOXGOV_WITNESSES = environment.witnesses()
+VOXGOV_EXPORT_DIR = VAR_DIR / "exports"
+VOXGOV_AUDIT_DAYS = environment.audit_days()
+VOXGOV_LOG_ORIGIN = environment.text("VOXGOV_LOG_ORIGIN", "voxgov.localhost/log")
 VOXGOV_MAX_AUDIO_BYTES = environment.integer("VOXGOV_MAX_AUDIO_BYTES", 4 * 1024**3)
 VOXGOV_THREADS = environment.integer("VOXGOV_THREADS", 2)
 VOXGOV_ASR_MODEL = environment.text("VOXGOV_ASR_MODEL", "whisper-base")

@@ -82,7 +82,7 @@ class Launch:
     def services(self) -> None:
         port = free_port(self.wanted_port)
         self.base = f"http://127.0.0.1:{port}"
-        with step("Services", "web, model worker, light worker, scheduler"):
+        with step("Services", "web, model and light worker, sequencer, scheduler"):
             for program in programs(self.var, port, self.environment):
                 self.supervisor.start(ProgramUnit(program))
             self._wait_until_ready(port)
@@ -106,7 +106,7 @@ class Launch:
 
         def ready() -> bool:
             nonlocal looked
-            for name in ("web", "model", "light", "beat"):
+            for name in ("web", "model", "light", "sequencer", "beat"):
                 if len(self.supervisor.endings(name)) >= _PATIENCE:
                     log = self.var / "log" / f"{name}.log"
                     raise ChildProblem(f"{name} keeps ending: {last_line(log)} (see {log})")
@@ -145,7 +145,7 @@ def prepared_mark() -> str:
 
 
 def programs(var: Path, port: int, environment: Mapping[str, str]) -> tuple[Program, ...]:
-    """Web, the two workers and the scheduler.
+    """Web, the two workers, the sequencer of the log and the scheduler.
 
     A worker that is asked to stop gives its job a moment and is then killed: the job's lease runs out and another takes
     it. Celery's own pools of processes are not used: one model job at a time needs none, and light jobs share a process.
@@ -175,6 +175,7 @@ def programs(var: Path, port: int, environment: Mapping[str, str]) -> tuple[Prog
             ROOT,
             ((term, 5.0), (quit_, 2.0)),
         ),
+        Program("sequencer", (python, str(ROOT / "manage.py"), "sequencer"), environment, ROOT, ((term, 3.0),)),
         Program(
             "beat",
             (

@@ -4,6 +4,7 @@ from celery import shared_task
 from django.db import close_old_connections
 
 from analysis import claiming, tidying
+from audit import exports, pruning, witnessing
 from consent import destruction, expiring, retention
 from vault import journal, rotation, shredding
 
@@ -59,3 +60,23 @@ def rotate_keys() -> None:
 @shared_task(name="vault.journal")
 def write_journal() -> None:
     journal.flush()
+
+
+@shared_task(name="audit.prune")
+def prune_logs() -> None:
+    pruning.prune_what_is_due()
+
+
+@shared_task(name="audit.exports")
+def make_exports() -> None:
+    exports.make_what_is_due()
+
+
+@shared_task(name="audit.expire")
+def expire_exports() -> None:
+    exports.expire()
+
+
+@shared_task(name="audit.witnesses")
+def ask_witnesses() -> None:
+    witnessing.ask_all()

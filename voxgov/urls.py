@@ -7,7 +7,7 @@ from analysis import api as analysis
 from consent import api as consent
 from consent import api_representatives as representatives
 from consent import schedule
-from voxgov import audit_api, docs_pages, health
+from voxgov import audit_api, docs_pages, exports_api, health, log_api
 
 v1: list[URLPattern | URLResolver] = [
     path("notices", consent.Notices.as_view()),
@@ -44,6 +44,14 @@ v1: list[URLPattern | URLResolver] = [
     path("analyses/<uuid:code>/timeline", analysis.AnalysisTimeline.as_view()),
     path("audit/events", audit_api.Events.as_view()),
     path("audit/events/<uuid:code>", audit_api.OneEvent.as_view()),
+    path("audit/events/<uuid:code>/proof", log_api.EventProof.as_view()),
+    path("audit/exports", exports_api.Exports.as_view()),
+    path("audit/exports/<uuid:code>", exports_api.OneExport.as_view()),
+    path("audit/exports/<uuid:code>/file", exports_api.ExportFile.as_view()),
+    path("audit/log", log_api.Logs.as_view()),
+    path("audit/log/<int:generation>/checkpoint", log_api.LogCheckpoint.as_view()),
+    path("audit/log/<int:generation>/consistency", log_api.LogConsistency.as_view()),
+    path("audit/log/<int:generation>/tile/<path:tile>", log_api.LogTile.as_view()),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

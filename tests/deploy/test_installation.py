@@ -112,7 +112,7 @@ def test_a_package_that_an_interruption_left_in_pieces_is_not_taken_for_installe
 
 
 def test_the_locks_pin_and_hash_every_package_and_name_no_host_or_path(installation: ModuleType) -> None:
-    for name in ("base.lock", "test.lock"):
+    for name in ("base.lock", "kms.lock", "test.lock"):
         text = (ROOT / "requirements" / name).read_text()
         packages = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
         assert packages

@@ -1,4 +1,4 @@
-"""What the kill drill does as the service would: `python -m tests.vault.kill_child STEP STATE` (see `tests/vault/service.py`)."""
+"""What the kill drill does as the service would: `python -m tests.vault.kill_child STEP STATE` (see `tests/installation.py`)."""
 
 import json
 import sys

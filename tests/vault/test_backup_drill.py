@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vault.service import Service, installation
+from tests.installation import Service, installation
 
 pytestmark = [pytest.mark.drill, pytest.mark.services]
 
@@ -23,25 +23,25 @@ def service(var: Path) -> Iterator[Service]:
 def test_a_restored_backup_revives_nobody_unless_yesterdays_keyring_comes_with_it(
     service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    service.step("backup_child", "begin")
-    before = service.step("backup_child", "probe")
+    service.step("vault.backup_child", "begin")
+    before = service.step("vault.backup_child", "probe")
     assert before["anna"] == {"opened": "said by anna", "allowed": True, "why": [], "key_found": True}
     service.dump(tmp_path / "backup")
 
-    service.step("backup_child", "withdraw")
+    service.step("vault.backup_child", "withdraw")
     service.manage("vault", "rotate")
-    after = service.step("backup_child", "probe")
+    after = service.step("vault.backup_child", "probe")
     assert after["anna"] == {"opened": "data_destroyed", "allowed": False, "why": ["withdrawn"], "key_found": False}
     assert after["ben"] == {"opened": "said by ben", "allowed": True, "why": [], "key_found": True}
 
     service.restore(tmp_path / "backup")
-    restored = service.step("backup_child", "probe")
+    restored = service.step("vault.backup_child", "probe")
     assert restored["anna"]["opened"] == "key_epoch_destroyed"
     assert not restored["anna"]["key_found"], "all that the provider still holds does not give her key"
     assert "run `manage.py vault recover`" in service.manage("vault", "status")
 
     said = service.manage("vault", "recover")
-    recovered = service.step("backup_child", "probe")
+    recovered = service.step("vault.backup_child", "probe")
     assert recovered["anna"] == {"opened": "data_destroyed", "allowed": False, "why": ["withdrawn"], "key_found": False}
     assert recovered["ben"] == {"opened": "said by ben", "allowed": True, "why": [], "key_found": True}
     assert service.manage("vault", "recover").splitlines()[0].endswith(" 0 of them were not in this database")
@@ -50,10 +50,10 @@ def test_a_restored_backup_revives_nobody_unless_yesterdays_keyring_comes_with_i
     # The second drill: a copy of the keyring from before the rotation, kept against all advice, does revive.
     service.restore(tmp_path / "backup")
     shutil.copy(tmp_path / "backup" / "keyring.json", service.keyring)
-    revived = service.step("backup_child", "probe")
+    revived = service.step("vault.backup_child", "probe")
     assert revived["anna"] == {"opened": "said by anna", "allowed": True, "why": [], "key_found": True}
     service.manage("vault", "recover")
-    closed = service.step("backup_child", "probe")
+    closed = service.step("vault.backup_child", "probe")
     assert closed["anna"] == {"opened": "data_destroyed", "allowed": False, "why": ["withdrawn"], "key_found": False}
     with capsys.disabled():
         print(

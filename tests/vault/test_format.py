@@ -342,8 +342,8 @@ def test_the_format_knows_no_django() -> None:
     import sys
 
     program = (
-        "import sys; import vault.format, vault.ranges, vault.context, vault.compression, vault.keyring, vault.provider,"
-        " vault.certificate; sys.exit('django' in sys.modules)"
+        "import sys; import vault.format, vault.ranges, vault.stream, vault.context, vault.compression, vault.keyring,"
+        " vault.provider, vault.certificate; sys.exit('django' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
     assert sealed_format.MAX_HEADER == 2 + 255 * 16

@@ -12,7 +12,7 @@ from django.conf import settings as django_settings
 from django.db import connections
 
 from tests.vault.actors import Tenant
-from vault import keys, sealing, storage
+from vault import keys, sealing, storage, stream
 from vault.blind import blind_index
 from vault.codes import new_code
 from vault.errors import (
@@ -278,7 +278,7 @@ def test_memory_stays_flat_while_a_file_streams(tenant: Tenant) -> None:
                 writer.write(piece)
             blob = writer.finish()
         for opened in sealing.open_stream(context, names, blob):
-            assert len(opened) <= sealing.READ_SIZE + 16384
+            assert len(opened) <= stream.PIECE
         assert tracemalloc.get_traced_memory()[1] < 4 * 1024 * 1024
     finally:
         tracemalloc.stop()

@@ -23,6 +23,7 @@ from vault.key_cache import KeyCache
 from vault.keys import HeldKey
 from vault.provider_keyring import KeyringProvider
 from vault.ranges import ChunkReader
+from vault.stream import PIECE, OpenStream, SealStream
 
 SECRET = bytes(range(100, 132))
 FORMS = [repr(SECRET)[2:-1], SECRET.hex(), str(list(SECRET))[1:-1]]
@@ -66,6 +67,8 @@ def test_the_reporter_would_show_a_key_that_lies_about() -> None:
         keyring.Keyring(1, {1: InputKey(SECRET)}, InputKey(SECRET), {"x": InputKey(SECRET)}),
         KeyringProvider(Path("nowhere")),
         KeyCache[InputKey](1, 1),
+        SealStream(InputKey(SECRET), b"context"),
+        OpenStream(InputKey(SECRET), b"context"),
     ],
     ids=lambda holder: type(holder).__name__,
 )
@@ -92,6 +95,7 @@ def failing_calls(tmp_path: Path) -> list[Callable[[], object]]:
     header = Header((bytes(16),))
     sealed = seal(other, header, context, b"x")
     good = seal(key, header, context, bytes(40_000))[header.size :]
+    damaged = good[:-1] + bytes([good[-1] ^ 1])
     encoded = context.encode([bytes(16)])
     ring = tmp_path / "ring.json"
     import base64
@@ -113,7 +117,10 @@ def failing_calls(tmp_path: Path) -> list[Callable[[], object]]:
         lambda: open_sealed(key, header, context, sealed),
         lambda: open_sealed(combine([key, other]), header, context, sealed),
         lambda: ChunkReader(key, encoded, lambda at, n: sealed[18:][at : at + n], len(sealed) - 18),
-        lambda: ChunkReader(key, encoded, lambda at, n: good[at : at + n][:-1] + b"?", len(good)),
+        lambda: ChunkReader(key, encoded, lambda at, n: damaged[at : at + n], len(damaged)),
+        lambda: OpenStream(key, encoded).update(sealed[18:]),
+        lambda: OpenStream(key, encoded).update(good[:56] + bytes(16400)),
+        lambda: SealStream(key, encoded).update(bytes(PIECE * 2)),
         lambda: KeyringProvider(ring).epochs(),
         lambda: KeyringProvider(whole).unwrap(1, bytes(60), b"binding"),
         lambda: KeyringProvider(whole).unwrap(2, bytes(60), b"binding"),
@@ -126,7 +133,7 @@ def failing_calls(tmp_path: Path) -> list[Callable[[], object]]:
     ]
 
 
-@pytest.mark.parametrize("number", range(13))
+@pytest.mark.parametrize("number", range(16))
 def test_no_traceback_shows_a_key_even_with_all_locals(tmp_path: Path, number: int) -> None:
     call = failing_calls(tmp_path)[number]
     try:
@@ -143,7 +150,7 @@ def test_no_traceback_of_range_reading_shows_the_key_derived_for_the_message() -
     header = Header((bytes(16),))
     encoded = context.encode(header.key_ids)
     stream = seal(key, header, context, bytes(40_000))[header.size :]
-    for bound, damaged in [(encoded + b"elsewhere", stream), (encoded, stream[:-1] + b"?")]:
+    for bound, damaged in [(encoded + b"elsewhere", stream), (encoded, stream[:-1] + bytes([stream[-1] ^ 1]))]:
         info = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\x00" + stream[:24] + bound
         derived = reference.hkdf_expand(SECRET, info, 32)
         with pytest.raises(VaultError) as caught:

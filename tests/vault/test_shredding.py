@@ -164,6 +164,18 @@ def test_a_reader_in_the_middle_of_a_file_is_cut_off(tenant: Tenant, monkeypatch
     opened.close()
 
 
+def test_a_reader_who_waits_before_the_last_piece_does_not_get_it(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "CACHE_SECONDS", -1.0)
+    context, blob = tenant.file(os.urandom(20_000))
+    stream = sealing.open_stream(context, tenant.keys(scope="audio.store"), blob)
+    assert len(next(stream)) == 16384
+    tenant.shred(tenant.anna)
+    with pytest.raises(KeyShredded):
+        next(stream)
+
+
 def test_another_process_with_the_key_cached_reads_nothing(tenant: Tenant) -> None:
     """Its cache is not told; the order in the database is enough."""
     sealed = sealing.seal(tenant.context(), tenant.keys(), b"said")

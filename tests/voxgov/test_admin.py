@@ -54,7 +54,7 @@ def world() -> World:
                 "consent/destructionorder",
             },
         ),
-        (Role.AUDITOR, {"audit/event"}),
+        (Role.AUDITOR, {"audit/event", "audit/log", "audit/export"}),
         (Role.ADMINISTRATOR, {"accounts/membership", "accounts/apiclient"}),
         (
             Role.DATA_PROTECTION_OFFICER,
@@ -69,6 +69,8 @@ def world() -> World:
                 "analysis/recording",
                 "analysis/analysis",
                 "audit/event",
+                "audit/log",
+                "audit/export",
             },
         ),
         (
@@ -100,7 +102,7 @@ def test_only_governed_pages_are_registered() -> None:
     assert all(isinstance(page, GovernedAdmin) for page in admin.site._registry.values())
     assert {page.model.__name__ for page in governed(admin.site)} == {
         *("Subject", "ConsentRecord", "Notice", "Purpose", "Decision", "DestructionOrder", "RetentionPolicy"),
-        *("Recording", "Analysis", "Membership", "ApiClient", "Event"),
+        *("Recording", "Analysis", "Membership", "ApiClient", "Event", "Log", "Export"),
     }
 
 
@@ -179,7 +181,7 @@ def test_an_administrator_adds_a_person_who_can_then_sign_in(world: World) -> No
     assert may(user, Permission.READ_LOG, world.project.pk)
     newcomer = Browser()
     assert newcomer.sign_in(name, password).status_code == 302
-    assert listed(newcomer.see("/admin/")) == {"audit/event"}
+    assert listed(newcomer.see("/admin/")) == {"audit/event", "audit/log", "audit/export"}
 
 
 def test_a_role_is_given_and_taken_away_through_the_trail(world: World) -> None:

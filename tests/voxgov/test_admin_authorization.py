@@ -20,7 +20,8 @@ from accounts.governed_admin import GovernedAdmin, governed
 from accounts.models import ApiClient, Membership, Organization, Project, User
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from analysis.models import Analysis, Recording
-from audit.models import Event
+from audit import exports
+from audit.models import Event, Export, Log
 from consent import publishing, retention, subjects, withdrawal
 from consent.inventory import Category
 from consent.models import (
@@ -37,7 +38,7 @@ from consent.models import (
 )
 from consent.vocabulary import Scope
 from tests.browser import Browser
-from tests.factories import ACTOR, World, make_client, make_member, make_world
+from tests.factories import ACTOR, World, make_client, make_member, make_world, sign_log
 
 REFERENCE = "Ottokar Prohaska, Vega Street 7"
 PEOPLE_ONLY = {
@@ -53,6 +54,7 @@ PEOPLE_ONLY = {
 """Addresses that name no row."""
 
 
+OF_THE_LOG = (Event, Log, Export)
 OTHERS = [
     *(("theirs", role) for role in Role),
     *(("neighbours", role) for role in (Role.CONSENT_MANAGER, Role.DATA_PROTECTION_OFFICER, Role.ADMINISTRATOR)),
@@ -84,6 +86,7 @@ def make_estate(organization: Organization) -> Estate:
     draft = publishing.draft_notice(
         world.project, series="draft", language="en", title="A draft", text="Not yet.", material=False, actor=ACTOR
     )
+    log = sign_log(organization)
     rows: dict[type[Model], Any] = {
         Subject: world.subject,
         ConsentRecord: record,
@@ -97,6 +100,8 @@ def make_estate(organization: Organization) -> Estate:
         Membership: Membership.objects.get(user=member),
         ApiClient: client,
         Event: Event.objects.filter(log=organization.code).latest("pk"),
+        Log: log,
+        Export: exports.order(log, start=0, end=None, filter_={}, recipient="", actor=ACTOR),
     }
     codes = [str(row.code) for row in (*rows.values(), subject, world.notice) if hasattr(row, "code")]
     codes += [str(event.code) for event in Event.objects.filter(log=organization.code)]
@@ -245,7 +250,7 @@ def test_rows_that_are_not_ones_own_are_as_absent_as_rows_that_never_were(
     before = frozen(estate)
     for one in about_rows():
         page = one.page or _page_of_redirect(one)
-        if page.model is Event and whose == "neighbours":
+        if page.model in OF_THE_LOG and whose == "neighbours":
             continue  # a log is the organization's: whoever may read it reads all of it
         row = estate.rows[page.model]
         path = re.sub(r"<\w+:object_id>", str(getattr(row, page.url_field)), one.route)
@@ -270,7 +275,7 @@ def test_lists_searches_filters_and_forms_name_nothing_that_is_not_ones_own(
     _shows_nothing(browser.see("/admin/"), estate)
     for one in about_lists():
         assert one.page is not None
-        if one.page.model is Event and whose == "neighbours":
+        if one.page.model in OF_THE_LOG and whose == "neighbours":
             continue
         queries = [
             "",

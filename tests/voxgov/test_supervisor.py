@@ -237,7 +237,7 @@ def test_a_taken_port_gives_way_to_a_free_one() -> None:
 
 def test_web_listens_on_this_machine_only_and_models_run_one_job_at_a_time(tmp_path: Path) -> None:
     by_name = {program.name: program for program in programs(tmp_path, 8123, {"DATABASE_URL": "x"})}
-    assert set(by_name) == {"web", "model", "light", "beat"}
+    assert set(by_name) == {"web", "model", "light", "sequencer", "beat"}
     assert "127.0.0.1:8123" in by_name["web"].command
     assert by_name["model"].command[by_name["model"].command.index("--pool") + 1] == "solo"
     assert by_name["model"].command[by_name["model"].command.index("--queues") + 1] == "model"

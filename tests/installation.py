@@ -41,20 +41,33 @@ class Service:
         role = {"VOXGOV_DB_ROLE": "owner"} if owner else {}
         return self._run([sys.executable, str(ROOT / "manage.py"), *arguments], role)
 
+    def refused(self, *arguments: str) -> str:
+        """A command that must fail; what it said."""
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), *arguments],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode != 0, done.stdout
+        return done.stdout + done.stderr
+
     def step(self, child: str, name: str) -> Any:
-        """Runs one step of `tests.vault.CHILD`, in a process of its own; what it left as `answers`."""
-        self._run([sys.executable, "-m", f"tests.vault.{child}", name, str(self._state)])
+        """Runs one step of `tests.CHILD`, in a process of its own; what it left as `answers`."""
+        self._run([sys.executable, "-m", f"tests.{child}", name, str(self._state)])
         return json.loads(self._state.read_text()).get("answers")
 
     def change_state(self, change: Callable[[dict[str, Any]], None]) -> None:
-        state = json.loads(self._state.read_text())
+        state = json.loads(self._state.read_text()) if self._state.exists() else {}
         change(state)
         self._state.write_text(json.dumps(state))
 
     def killed_step(self, child: str, name: str, *, moment: int) -> bool:
         """The same, with SIGKILL at a moment (see `tests.vault.killing`); whether it was killed."""
         done = subprocess.run(
-            [sys.executable, "-m", f"tests.vault.{child}", name, str(self._state)],
+            [sys.executable, "-m", f"tests.{child}", name, str(self._state)],
             cwd=ROOT,
             env={**self._environment, "VOXGOV_KILL_AT": str(moment)},
             capture_output=True,
@@ -76,6 +89,18 @@ class Service:
         roles.ensure_databases(self.server)
         for database in DATABASES:
             self._run([str(self._programs / "pg_restore"), "-d", database, *self._reach(), str(backup / database)])
+
+    def start(self, *command: str) -> "subprocess.Popen[str]":
+        """A Python process of this installation, in a session of its own."""
+        return subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
 
     def _reach(self) -> list[str]:
         return ["-h", self.server.host, "-U", self.server.user]

@@ -1,0 +1,78 @@
+"""A tree kept as tiles: reading the hashes that a proof needs out of few of them, and growing it by new leaves.
+
+Where tiles are kept (a table, a directory, a server) is the caller's: here they are fetched through one function.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+from audit.errors import TileInvalid
+from audit.tlog import tiles
+from audit.tlog.merkle import node_hash
+from audit.tlog.proving import Node
+from audit.tlog.tiles import HEIGHT, WIDTH, Tile
+
+Fetch = Callable[[Tile], bytes]
+"""The content of one hash tile, cut to the width asked for; raises a `LogInvalid` where there is none."""
+
+_KEPT: Final = 64
+
+
+class TileHashReader:
+    """A `proving.HashReader` over the tiles of one tree size. Made for one request: it keeps what it read, some tiles at most.
+
+    A proof in a tree of a million leaves takes three tiles on the leaf's path and up to three at the right edge.
+    """
+
+    def __init__(self, size: int, fetch: Fetch) -> None:
+        self._size = size
+        self._fetch = fetch
+        self._tiles: dict[Tile, list[bytes]] = {}
+
+    def read_hashes(self, nodes: Sequence[Node]) -> list[bytes]:
+        """Raises `TileInvalid` for a node that is not complete in the tree or a tile of the wrong length."""
+        return [self._read(node) for node in nodes]
+
+    def _read(self, node: Node) -> bytes:
+        if (node.index + 1) << node.level > self._size:
+            raise TileInvalid(f"the tree of {self._size} leaves has no complete node {node.level}/{node.index}")
+        level, within = divmod(node.level, HEIGHT)
+        first = node.index << within
+        tile = tiles.tile_at(level, first // WIDTH, self._size)
+        start = first % WIDTH
+        return subtree_root(self._hashes(tile)[start : start + (1 << within)])
+
+    def _hashes(self, tile: Tile) -> list[bytes]:
+        if tile not in self._tiles:
+            while len(self._tiles) >= _KEPT:
+                self._tiles.pop(next(iter(self._tiles)))
+            self._tiles[tile] = tiles.split_hashes(self._fetch(tile), tile)
+        return self._tiles[tile]
+
+
+def subtree_root(hashes: Sequence[bytes]) -> bytes:
+    """The root over a power of two of adjacent hashes."""
+    level = list(hashes)
+    while len(level) > 1:
+        level = [node_hash(level[at], level[at + 1]) for at in range(0, len(level), 2)]
+    return level[0]
+
+
+def grow(old_size: int, leaves: Iterable[bytes], fetch: Fetch) -> Iterator[tuple[Tile, bytes]]:
+    """The hash tiles that adding `leaves` (hashes) makes: every new full one, and at each level the new partial one.
+
+    `fetch` gives the partial tiles of the old tree's right edge. Nothing else is read, so the cost does not depend on the size.
+    """
+    level, count, new = 0, old_size, list(leaves)
+    while new:
+        roots: list[bytes] = []
+        if count % WIDTH:
+            edge = Tile(level, count // WIDTH, count % WIDTH)
+            new = tiles.split_hashes(fetch(edge), edge) + new
+        first = count // WIDTH
+        for at in range(0, len(new), WIDTH):
+            hashes = new[at : at + WIDTH]
+            yield Tile(level, first + at // WIDTH, len(hashes)), b"".join(hashes)
+            if len(hashes) == WIDTH:
+                roots.append(subtree_root(hashes))
+        level, count, new = level + 1, count // WIDTH, roots
