@@ -81,6 +81,7 @@ class Recordings(ApiView):
             recorded_at=form["recorded_at"],
             participants=tuple(Participant(**participant) for participant in form["participants"]),
             scopes=tuple(form["scopes"]),
+            exposure_notice_shown_at=form["exposure_notice_shown_at"],
         )
         recording = submission.create_recording(self.project, asked, actor=self.actor)
         return Response(_recording(recording), status=201)

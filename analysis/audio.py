@@ -3,11 +3,14 @@
 Waiting audio lies under the work key; kept audio under every participant's `audio.store` key, so that each of them can end it.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from analysis.engines.clip import Checkpoint
+from analysis import rendition
+from analysis.engines.clip import Checkpoint, Samples
 from analysis.errors import AudioGone
 from analysis.models import Recording
+from analysis.plan import Keeping
 from analysis.submission import audio_context
 from consent.gate import Permit
 from consent.vocabulary import Scope
@@ -37,7 +40,7 @@ def open_audio(recording: Recording, permit: Permit) -> WaitingAudio:
         keys = [KeyName.work(organization, recording.code)]
     elif recording.kept_audio:
         blob = _blob(recording.kept_audio)
-        subjects = _subjects(recording)
+        subjects = _kept_for(recording)
         for subject in subjects:
             permit.require_pair(subject, Scope.AUDIO_STORE)
         context = kept_context(organization, subjects, recording.code, blob.code)
@@ -47,27 +50,36 @@ def open_audio(recording: Recording, permit: Permit) -> WaitingAudio:
     return WaitingAudio(source=sealing.open_range(context, keys, blob), commitment=blob.sha256)
 
 
-def keep_audio(recording: Recording, permit: Permit, checkpoint: Checkpoint) -> SealedBlob:
-    """Seals the audio again under its participants' keys; the caller saves the blob's row with the recording."""
-    subjects = _subjects(recording)
+def keep_audio(
+    recording: Recording, permit: Permit, keeping: Keeping, channels: Sequence[Samples], checkpoint: Checkpoint
+) -> SealedBlob:
+    """Seals the audio again under the keys of those it is kept for; the caller saves the blob's row with the recording.
+
+    As uploaded where nobody is left out; otherwise the decoded channels, without those that are to be silent.
+    """
+    subjects = tuple(sorted(person.subject for person in keeping.people))
     for subject in subjects:
         permit.require_pair(subject, Scope.AUDIO_STORE)
     organization = recording.project.organization.code
-    waiting = _blob(recording.waiting_audio)
-    opened = sealing.open_stream(
-        audio_context(organization, recording.code, waiting.code), [KeyName.work(organization, recording.code)], waiting
-    )
+    pieces = rendition.wav(channels, keeping.silent) if keeping.silent else _as_uploaded(recording, organization)
+    size = len(channels) * len(channels[0]) * 2 if keeping.silent else max(1, recording.size or 1)
     code = new_code()
-    size = max(1, recording.size or 1)
     done = 0
     with sealing.seal_stream(
         kept_context(organization, subjects, recording.code, code), kept_keys(organization, subjects), code=code
     ) as writer:
-        for chunk in opened:
-            writer.write(chunk)
-            done += len(chunk)
-            checkpoint(done / size)
+        for piece in pieces:
+            writer.write(piece)
+            done += len(piece)
+            checkpoint(min(1.0, done / size))
         return writer.finish()
+
+
+def _as_uploaded(recording: Recording, organization: str) -> Iterator[bytes]:
+    waiting = _blob(recording.waiting_audio)
+    return sealing.open_stream(
+        audio_context(organization, recording.code, waiting.code), [KeyName.work(organization, recording.code)], waiting
+    )
 
 
 def kept_context(organization: str, subjects: tuple[str, ...], recording: str, blob: str) -> Context:
@@ -85,8 +97,10 @@ def kept_keys(organization: str, subjects: tuple[str, ...]) -> list[KeyName]:
     return [KeyName.subject(organization, subject, Scope.AUDIO_STORE.value) for subject in subjects]
 
 
-def _subjects(recording: Recording) -> tuple[str, ...]:
-    return tuple(sorted(p.subject.code for p in recording.participants.select_related("subject")))
+def _kept_for(recording: Recording) -> tuple[str, ...]:
+    """Whose keys the kept audio needs: everyone's in the recording but those whom it leaves out."""
+    people = recording.participants.filter(in_kept_audio=True).select_related("subject")
+    return tuple(sorted(person.subject.code for person in people))
 
 
 def _blob(code: str) -> SealedBlob:

@@ -87,6 +87,10 @@ class KeptAudioHolder:
 
     def _rows(self, target: Target) -> QuerySet[Recording]:
         rows = _with_audio(target).exclude(kept_audio="")
+        if not target.whole_person:
+            # Whom the kept audio leaves out has nothing in it to destroy.
+            kept = Participant.objects.filter(subject__code=target.subject, in_kept_audio=True)
+            rows = rows.filter(pk__in=kept.values("recording"))
         return rows if target.whole_person or Scope.AUDIO_STORE.value in target.scopes else rows.none()
 
     def count(self, target: Target) -> int:
@@ -156,8 +160,22 @@ class ResultHolder:
 
 
 _RECORDING_FIELDS = frozenset(
-    {"code", "purpose", "context", "jurisdiction", "recorded_at", "scopes", "state", "receiving_until", "size"}
+    {
+        "code",
+        "purpose",
+        "context",
+        "jurisdiction",
+        "recorded_at",
+        "exposure_notice_shown_at",
+        "scopes",
+        "state",
+        "receiving_until",
+        "size",
+    }
     | {"duration", "channels", "created_at", "completed_at", "deleted_at"}
+)
+_PARTICIPANT_FIELDS = frozenset(
+    {"recording", "subject", "role", "channel", "jurisdiction", "position", "in_kept_audio"}
 )
 _ANALYSIS_FIELDS = frozenset(
     {"code", "recording", "scopes", "state", "stage", "progress", "decision", "error_code", "error_message"}
@@ -173,7 +191,7 @@ class RecordingHolder:
     fields = frozenset(
         {
             *(f"analysis.Recording.{name}" for name in _RECORDING_FIELDS),
-            *(f"analysis.Participant.{name}" for name in ("recording", "subject", "role", "channel", "position")),
+            *(f"analysis.Participant.{name}" for name in _PARTICIPANT_FIELDS),
             *(f"analysis.Analysis.{name}" for name in _ANALYSIS_FIELDS),
             "audit.EventReference.code",
             "audit.EventReference.salt",

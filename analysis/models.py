@@ -35,6 +35,9 @@ class Recording(models.Model):
     context = models.CharField(max_length=32, choices=[(c.value, c.value) for c in Context])
     jurisdiction = models.CharField(max_length=16, help_text="ISO 3166 code, or `unknown`.")
     recorded_at = models.DateTimeField()
+    exposure_notice_shown_at = models.DateTimeField(
+        null=True, help_text="When people were told that emotion or accent recognition would be used on them."
+    )
     scopes = ArrayField(models.CharField(max_length=32, choices=[(s.value, s.value) for s in Scope]))
     state = models.CharField(
         max_length=16, choices=_choices(RecordingState), default=RecordingState.AWAITING_AUDIO.value
@@ -76,6 +79,12 @@ class Participant(models.Model):
     subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="participations")
     role = models.CharField(max_length=16, choices=[(r.value, r.value) for r in ParticipantRole])
     channel = models.IntegerField(null=True)
+    jurisdiction = models.CharField(
+        max_length=16, blank=True, help_text="Where this person was; empty where it is the recording's."
+    )
+    in_kept_audio = models.BooleanField(
+        default=True, help_text="False where kept audio leaves this person's channels out."
+    )
     position = models.IntegerField(help_text="Order in which the submission named them, from 0.")
 
     objects = ScopedQuerySet.as_manager()

@@ -14,14 +14,14 @@ from pathlib import Path
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
 
-from analysis import claiming, decode, tidying
+from analysis import claiming, decode, rendition, tidying
 from analysis.audio import WaitingAudio, keep_audio, open_audio
 from analysis.claiming import Claim
 from analysis.engines.clip import Checkpoint
 from analysis.errors import CancelRequested, ConsentChanged, LeaseLost
 from analysis.listening import Finding, listen
 from analysis.models import Analysis, Participant, Recording, Result
-from analysis.plan import may_keep_audio, plan, unbind_absent_channels
+from analysis.plan import Keeping, keeping, plan, unbind_absent_channels
 from analysis.sealed_results import result_context, result_keys
 from analysis.states import AnalysisState, RecordingState, Stage
 from analysis.submission import gate_request
@@ -29,6 +29,7 @@ from audit.events import EventName
 from consent import gate, locking
 from consent.errors import ConsentDenied
 from consent.gate import GateRequest, Permit
+from consent.law.states import require_no_state
 from consent.vocabulary import Action, Scope
 from vault import sealing
 from vault.codes import new_code
@@ -53,6 +54,14 @@ class _Job:
     request: GateRequest
     permit: Permit
     organization: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Audio sealed to be kept, and how: its row waits for the commit."""
+
+    blob: SealedBlob
+    how: Keeping
 
 
 class Watch:
@@ -150,8 +159,10 @@ def _work(job: _Job) -> None:
     hearings = plan(job.request.participants, len(decoded.channels), job.permit)
     findings = listen(decoded.channels, hearings, watch.checkpoint)
     kept = None
-    if may_keep_audio(job.request.participants, len(decoded.channels), job.permit) and not job.recording.kept_audio:
-        kept = keep_audio(job.recording, job.permit, watch.checkpoint(Stage.COMMITTING, 0.95, 1.0))
+    how = None if job.recording.kept_audio else keeping(job.request.participants, len(decoded.channels), job.permit)
+    if how is not None and (not how.silent or rendition.fits(decoded.channels)):
+        checkpoint = watch.checkpoint(Stage.COMMITTING, 0.95, 1.0)
+        kept = _Kept(keep_audio(job.recording, job.permit, how, decoded.channels, checkpoint), how)
     watch.look(Stage.COMMITTING, 0.99)
     _commit(job, findings, audio, kept)
 
@@ -180,7 +191,7 @@ def _bound_as_decoded(job: _Job, channels: int) -> _Job | None:
     return dataclasses.replace(job, request=request, permit=permit)
 
 
-def _commit(job: _Job, findings: list[Finding], audio: WaitingAudio, kept: SealedBlob | None) -> None:
+def _commit(job: _Job, findings: list[Finding], audio: WaitingAudio, kept: _Kept | None) -> None:
     """Results, state and event in one transaction, under locks that hold consent still. Raises `ConsentChanged`, `LeaseLost`."""
     subjects = [participant.subject for participant in job.request.participants]
     with transaction.atomic():
@@ -202,16 +213,22 @@ def _commit(job: _Job, findings: list[Finding], audio: WaitingAudio, kept: Seale
         except ConsentDenied as denial:
             _deny(job.held, denial)
             if kept is not None:
-                transaction.on_commit(lambda: sealing.discard(kept))
+                transaction.on_commit(lambda: sealing.discard(kept.blob))
             return
-        if any(not permit.allows(pair.subject, pair.scope) for pair in job.permit.granted):
+        if any(not permit.allows(pair.subject, pair.scope) for pair in job.permit.granted) or not set(
+            permit.obligations
+        ) <= set(job.permit.obligations):
             raise ConsentChanged("consent changed before the results were committed")
         people = {p.subject.code: p for p in job.recording.participants.select_related("subject")}
         for finding in findings:
             _save_result(job, permit, finding, audio, people)
         if kept is not None:
-            kept.save()
-            Recording.objects.filter(pk=job.recording.pk).update(kept_audio=kept.code)
+            kept.blob.save()
+            Recording.objects.filter(pk=job.recording.pk).update(kept_audio=kept.blob.code)
+            within = [person.subject for person in kept.how.people]
+            Participant.objects.filter(recording=job.recording.pk).exclude(subject__code__in=within).update(
+                in_kept_audio=False
+            )
         claiming.finish(job.held, AnalysisState.DONE, EventName.RESULTS_COMMITTED, decision=permit.decision)
         if not gate.valid_at_commit(permit):
             raise ConsentChanged("consent ends before the results would be committed")
@@ -220,6 +237,7 @@ def _commit(job: _Job, findings: list[Finding], audio: WaitingAudio, kept: Seale
 def _save_result(
     job: _Job, permit: Permit, finding: Finding, audio: WaitingAudio, people: dict[str, Participant]
 ) -> None:
+    require_no_state(finding.scope, finding.body)
     for person in finding.hearing.people:
         for scope in finding.rests_on:
             permit.require_pair(person.subject, scope)

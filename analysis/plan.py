@@ -49,8 +49,26 @@ def unbind_absent_channels(participants: Sequence[Participant], channels: int) -
     )
 
 
-def may_keep_audio(participants: Sequence[Participant], channels: int, permit: Permit) -> bool:
-    """Whether the audio as uploaded may be kept: everyone declared granted it and no channel belongs to anyone else."""
-    return all(permit.allows(person.subject, Scope.AUDIO_STORE) for person in participants) and all(
-        heard_on(participants, channel) for channel in range(channels)
-    )
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How the audio may be kept: under whose keys, and with which channels silent."""
+
+    people: tuple[Participant, ...]
+    silent: frozenset[int]
+
+
+def keeping(participants: Sequence[Participant], channels: int, permit: Permit) -> Keeping | None:
+    """None where the audio may not be kept. As uploaded where everyone declared granted it and no channel belongs to anyone else;
+    without the channels of those whom the Permit obliges to leave out."""
+    left_out = [person for position, person in enumerate(participants) if permit.must_mask(position)]
+    kept = tuple(person for person in participants if person not in left_out)
+    if not kept or not all(permit.allows(person.subject, Scope.AUDIO_STORE) for person in kept):
+        return None
+    if not all(heard_on(participants, channel) for channel in range(channels)):
+        return None
+    silent = frozenset(person.channel for person in left_out if person.channel is not None)
+    # Nobody is left out who may be heard on a channel that stays: the gate obliges only where that is so, and here it is required.
+    audible = [channel for channel in range(channels) if channel not in silent]
+    if any(person in left_out for channel in audible for person in heard_on(participants, channel)) or not audible:
+        return None
+    return Keeping(kept, silent)

@@ -11,6 +11,7 @@ from analysis.models import Analysis, Recording
 from analysis.states import AnalysisState, RecordingState, Stage
 from analysis.submission import MAX_PARTICIPANTS
 from analysis.timeline import SpanType
+from consent.api_fields import Place
 from consent.vocabulary import Context, ParticipantRole, Scope
 
 Shape = serializers.Serializer[Any]
@@ -30,15 +31,20 @@ class ParticipantForm(StrictSerializer):
         max_value=1023,
         help_text="The channel that is this person's alone, from 0; left out when there is none.",
     )
+    jurisdiction = Place(required=False, help_text="Where this person was, if not where the recording was.")
 
 
 class RecordingForm(StrictSerializer):
     purpose = Code()
     context = Word(Context, help_text="`unknown` is judged by the strictest rule.")  # type: ignore[assignment]  # DRF's metaclass takes fields out of the class
-    jurisdiction = serializers.RegexField(
-        r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|unknown)$", help_text="ISO 3166 code, such as `DE` or `US-IL`, or `unknown`."
-    )
+    jurisdiction = Place()
     recorded_at = Moment()
+    exposure_notice_shown_at = Moment(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="When people were told that emotion or accent recognition would be used on them: before `recorded_at`.",
+    )
     participants = ParticipantForm(many=True, allow_empty=False, max_length=MAX_PARTICIPANTS)  # type: ignore[call-arg]  # many=True takes it
     scopes = Words(Scope, allow_empty=False)
 
@@ -58,6 +64,8 @@ class ParticipantSerializer(Shape):
     subject = serializers.CharField(source="subject.code")
     role = Word(ParticipantRole)
     channel = serializers.IntegerField(allow_null=True)
+    jurisdiction = serializers.CharField(allow_blank=True)
+    in_kept_audio = serializers.BooleanField(help_text="False where kept audio leaves this person's channels out.")
 
 
 class RecordingSerializer(Shape):
@@ -67,6 +75,7 @@ class RecordingSerializer(Shape):
     context = Word(Context)  # type: ignore[assignment]  # DRF's metaclass takes fields out of the class
     jurisdiction = serializers.CharField()
     recorded_at = serializers.DateTimeField()
+    exposure_notice_shown_at = serializers.DateTimeField(allow_null=True)
     scopes = serializers.ListField(child=Word(Scope))
     participants = ParticipantSerializer(many=True)
     size = serializers.IntegerField(allow_null=True, help_text="Bytes uploaded.")

@@ -53,7 +53,8 @@ RECEIVING_LEASE: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a client says about a recording before sending it. Every field is mandatory."""
+    """What a client says about a recording before sending it. `exposure_notice_shown_at` is when people were told what would be
+    used on them; None: they were not."""
 
     purpose: str
     context: Context
@@ -61,6 +62,7 @@ class Submission:
     recorded_at: datetime
     participants: tuple[gate.Participant, ...]
     scopes: tuple[Scope, ...]
+    exposure_notice_shown_at: datetime | None = None
 
 
 def create_recording(project: Project, submission: Submission, *, actor: Actor) -> Recording:
@@ -69,6 +71,7 @@ def create_recording(project: Project, submission: Submission, *, actor: Actor) 
     codes = [participant.subject for participant in submission.participants]
     if not 1 <= len(codes) <= MAX_PARTICIPANTS or len(set(codes)) != len(codes):
         raise TooManyParticipants(f"name 1 to {MAX_PARTICIPANTS} participants, each once")
+    code = new_code()
     request = GateRequest(
         project=project.pk,
         purpose=submission.purpose,
@@ -77,8 +80,9 @@ def create_recording(project: Project, submission: Submission, *, actor: Actor) 
         recorded_at=submission.recorded_at,
         participants=submission.participants,
         scopes=submission.scopes,
+        exposure_notice_shown_at=submission.exposure_notice_shown_at,
+        recording=code,
     )
-    code = new_code()
     denied: ConsentDenied | None = None
     with transaction.atomic():
         locking.hold(project.pk, codes)
@@ -176,10 +180,12 @@ def gate_request(recording: Recording, scopes: Sequence[Scope] | None = None) ->
         jurisdiction=recording.jurisdiction,
         recorded_at=recording.recorded_at,
         participants=tuple(
-            gate.Participant(p.subject.code, ParticipantRole(p.role), p.channel)
+            gate.Participant(p.subject.code, ParticipantRole(p.role), p.channel, p.jurisdiction)
             for p in recording.participants.select_related("subject").order_by("position")
         ),
         scopes=tuple(Scope(scope) for scope in recording.scopes) if scopes is None else tuple(scopes),
+        exposure_notice_shown_at=recording.exposure_notice_shown_at,
+        recording=recording.code,
     )
 
 
@@ -204,6 +210,7 @@ def _make_recording(project: Project, code: str, submission: Submission, permit:
         context=submission.context.value,
         jurisdiction=submission.jurisdiction,
         recorded_at=submission.recorded_at,
+        exposure_notice_shown_at=submission.exposure_notice_shown_at,
         scopes=sorted({scope.value for scope in submission.scopes}),
     )
     subjects = {s.code: s for s in Subject.objects.filter(project=project, code__in=permit.consent_epochs)}
@@ -213,6 +220,7 @@ def _make_recording(project: Project, code: str, submission: Submission, permit:
             subject=subjects[participant.subject],
             role=participant.role.value,
             channel=participant.channel,
+            jurisdiction=participant.jurisdiction,
             position=position,
         )
         for position, participant in enumerate(submission.participants)

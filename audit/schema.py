@@ -38,6 +38,7 @@ class ObjectKind(StrEnum):
     WEBHOOK = "webhook"
     SUBJECT = "subject"
     CONSENT = "consent"
+    REPRESENTATIVE = "representative"
     DECISION = "decision"
     RECORDING = "recording"
     ANALYSIS = "analysis"
@@ -48,6 +49,7 @@ PERSONAL: Final = frozenset(
     {
         ObjectKind.SUBJECT,
         ObjectKind.CONSENT,
+        ObjectKind.REPRESENTATIVE,
         ObjectKind.DECISION,
         ObjectKind.RECORDING,
         ObjectKind.ANALYSIS,

@@ -12,12 +12,13 @@ from accounts.admin_acts import ActForm
 from accounts.models import Project
 from consent import records
 from consent.admin_words import scope_choices
-from consent.granting import MAX_ORIGIN, Answer
+from consent.consistency import MAX_ORIGIN
+from consent.granting import Answer
 from consent.inventory import DEFAULT_DAYS, Category
 from consent.models import Notice, NoticeSeries, Purpose, Subject
 from consent.retention import MAX_DAYS
 from consent.subjects import MAX_REFERENCE
-from consent.vocabulary import Context, EvidenceMethod, LawfulBasis, Scope
+from consent.vocabulary import Context, EvidenceMethod, Ground, LawfulBasis, Scope
 
 LANGUAGE_TAG = RegexValidator(
     r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", "This is not a BCP 47 language tag, such as en or de-CH."
@@ -104,6 +105,33 @@ class PurposeForm(ActForm):
         help_text="Who receives the results, one per line.",
     )
 
+    jurisdictions = forms.CharField(
+        required=False,
+        max_length=400,
+        widget=forms.TextInput(attrs={"size": 60}),
+        help_text="Where it is meant for: ISO 3166 codes such as DE or US-IL, separated by spaces.",
+    )
+    ground = forms.ChoiceField(
+        choices=_words(Ground),
+        required=False,
+        label="Emotion at work or in education",
+        help_text="The medical or safety reason that the impact assessment documents; none in every other case.",
+    )
+    deidentified = forms.BooleanField(required=False, help_text="Results are handed on as de-identified.")
+    dpia_reference = forms.CharField(
+        max_length=200,
+        required=False,
+        label="Impact assessment",
+        widget=forms.TextInput(attrs={"size": 60}),
+        help_text="Where it stands. A high-risk purpose stays closed without.",
+    )
+
+    def clean_jurisdictions(self) -> list[str]:
+        return str(self.cleaned_data["jurisdictions"]).upper().split()
+
+    def clean_ground(self) -> Ground:
+        return Ground(self.cleaned_data["ground"] or Ground.NONE)
+
     def clean_recipients(self) -> list[str]:
         lines = [line.strip() for line in self.cleaned_data["recipients"].splitlines() if line.strip()]
         if any(len(line) > 200 for line in lines) or len(lines) > 50:
@@ -129,6 +157,11 @@ class AnswerForm(ActForm):
     )
     given_at = forms.SplitDateTimeField(
         widget=AdminSplitDateTime, label="Answered at", initial=timezone.now, help_text="In UTC."
+    )
+    jurisdiction = forms.CharField(
+        max_length=16,
+        initial="unknown",
+        help_text="Where the person is protected: an ISO 3166 code such as DE or US-IL, or unknown.",
     )
     expires_at = forms.SplitDateTimeField(
         widget=AdminSplitDateTime, required=False, help_text="In UTC; leave empty when it holds until withdrawn."
@@ -222,6 +255,7 @@ def answer_of(form: Any) -> Answer:
         evidence_method=EvidenceMethod(form["method"]),
         evidence_sha256=form["notice"].sha256,
         evidence_origin=form["origin"],
+        jurisdiction=form["jurisdiction"],
         expires_at=form["expires_at"],
         covers_recorded_from=form["covers_recorded_from"],
     )

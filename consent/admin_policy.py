@@ -17,14 +17,14 @@ from accounts.governed_admin import GovernedAdmin
 from accounts.models import Project
 from accounts.roles import Permission
 from audit.entry import Actor
-from consent import publishing, retention
+from consent import publishing, retention, terms
 from consent.admin_filters import PublishedFilter
 from consent.admin_forms import ContinueNoticeForm, DraftNoticeForm, PurposeForm, TermForm
 from consent.admin_words import scope_words
 from consent.errors import ConsentError
 from consent.inventory import DEFAULT_DAYS, Category
 from consent.models import Notice, Purpose, RetentionPolicy
-from consent.vocabulary import Context, LawfulBasis, Scope
+from consent.vocabulary import Context, Ground, LawfulBasis, Scope
 from vault.errors import VaultError
 
 
@@ -69,6 +69,10 @@ def _create_purpose(_: Any, form: Mapping[str, Any], actor: Actor) -> Outcome:
         contexts=[Context(context) for context in form["contexts"]],
         description=form["description"],
         recipients=form["recipients"],
+        jurisdictions=form["jurisdictions"],
+        ground=form["ground"],
+        deidentified=form["deidentified"],
+        dpia_reference=form["dpia_reference"],
         actor=actor,
     )
     return Outcome("The purpose is open.", purpose)
@@ -206,7 +210,8 @@ class PurposeAdmin(ConsentAdmin):
     ordering = ("name",)
     fieldsets = (
         (None, {"fields": ("name", "description", "state", "project", "notice_shown")}),
-        ("Limits", {"fields": ("basis", "scopes_long", "contexts_shown", "recipients_shown")}),
+        ("Limits", {"fields": ("basis", "scopes_long", "contexts_shown", "recipients_shown", "places_shown")}),
+        ("Law", {"fields": ("risk", "assessment", "ground_shown", "deidentified")}),
         ("Identity", {"fields": ("code_shown", "created")}),
     )
     list_acts = (
@@ -263,6 +268,22 @@ class PurposeAdmin(ConsentAdmin):
     def recipients_shown(self, row: Purpose) -> str:
         return ", ".join(row.recipients) or "nobody else"
 
+    @admin.display(description="Meant for")
+    def places_shown(self, row: Purpose) -> str:
+        return ", ".join(row.jurisdictions) or "not stated"
+
+    @admin.display(description="Risk")
+    def risk(self, row: Purpose) -> SafeString:
+        return badge("high", Tone.WAITING) if row.high_risk else badge("not high", Tone.GOOD)
+
+    @admin.display(description="Impact assessment")
+    def assessment(self, row: Purpose) -> str:
+        return row.dpia_reference or "none named"
+
+    @admin.display(description="Emotion at work or in education")
+    def ground_shown(self, row: Purpose) -> str:
+        return "never" if row.ground == Ground.NONE else f"for {row.ground} reasons, as the assessment documents"
+
     @admin.display(description="State", ordering="active")
     def state(self, row: Purpose) -> SafeString:
         return badge("open", Tone.GOOD) if row.active else badge("closed", Tone.ENDED)
@@ -315,7 +336,7 @@ class RetentionPolicyAdmin(ConsentAdmin):
         category = request.GET.get("category", "")
         if project is None or category not in known:
             return {}
-        return {"project": project, "category": category, "days": retention.days_for(project, Category(category))}
+        return {"project": project, "category": category, "days": terms.days_for(project, Category(category))}
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The terms in force, defaults included: a list of what somebody set would leave out most of them."""
@@ -330,7 +351,7 @@ class RetentionPolicyAdmin(ConsentAdmin):
         return [
             {
                 "category": words(category),
-                "days": retention.days_for(project, category),
+                "days": terms.days_for(project, category),
                 "own": category.value in own,
                 "url": f"{reverse(self._route('add'))}?project={project.code}&category={category.value}"
                 if category in DEFAULT_DAYS

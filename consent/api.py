@@ -1,6 +1,6 @@
 """Notices, purposes, subjects, consents, decisions and retention over HTTP. Each view parses, makes one call, and presents."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +14,19 @@ from accounts.api_base import ApiView, operation
 from accounts.api_fields import PageParameters
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
-from consent import granting, publishing, records, retention, subjects, withdrawal
+from consent import granting, publishing, records, relabelling, retention, schedule, subjects, terms, withdrawal
 from consent import serializers as shapes
 from consent.inventory import Category
-from consent.models import ConsentRecord, Decision, Notice, NoticeSeries, Purpose, RetentionPolicy, Subject
+from consent.models import (
+    ConsentRecord,
+    Decision,
+    Notice,
+    NoticeSeries,
+    Purpose,
+    Representation,
+    RetentionPolicy,
+    Subject,
+)
 
 CONSENT_EXAMPLE = OpenApiExample(
     "Explicit consent to two scopes",
@@ -30,6 +39,7 @@ CONSENT_EXAMPLE = OpenApiExample(
         "given": True,
         "explicit": True,
         "given_at": "2026-11-23T09:30:00Z",
+        "jurisdiction": "DE",
         "evidence": {
             "method": "web_form",
             "origin": "https://shop.example/consent",
@@ -219,6 +229,24 @@ class SubjectWithdrawal(ApiView):
         return Response(_withdrawal(done))
 
 
+class SubjectRoleChange(ApiView):
+    @operation(
+        "role_changes_create",
+        summary="Ask for another role for a person",
+        description=(
+            "After the law denied something for the person's role, another role opens it only when a second person has approved."
+        ),
+        permission=Permission.MANAGE_CONSENT,
+        body=shapes.RoleChangeForm,
+        answer=shapes.RoleChangeSerializer,
+        status_code=201,
+    )
+    def post(self, request: Request, code: UUID) -> Response:
+        subject = self.find(Subject.objects.all(), code)
+        change = relabelling.ask(subject, **self.read(shapes.RoleChangeForm), actor=self.actor)
+        return Response(shapes.RoleChangeSerializer(change).data, status=201)
+
+
 class Consents(ApiView):
     @operation(
         "consents_list",
@@ -248,11 +276,12 @@ class Consents(ApiView):
     )
     def post(self, request: Request) -> Response:
         form = self.read(shapes.ConsentForm)
+        representation = None
+        if "representative" in form:
+            representation = self.refer(Representation.objects.all(), form["representative"], "representative")
         record = granting.record_consent(
             self.project,
-            self.refer(Subject.objects.all(), form["subject"], "subject"),
-            self.refer(Purpose.objects.all(), form["purpose"], "purpose"),
-            self.refer(Notice.objects.select_related("series"), form["notice"], "notice"),
+            *_what_it_is_about(self, form),
             granting.Answer(
                 scopes=tuple(form["scopes"]),
                 given=form["given"],
@@ -261,12 +290,79 @@ class Consents(ApiView):
                 evidence_method=form["evidence"]["method"],
                 evidence_sha256=form["evidence"]["sha256"],
                 evidence_origin=form["evidence"]["origin"],
+                age_band=form["age_band"],
+                representation=representation,
+                jurisdiction=form["jurisdiction"],
                 expires_at=form["expires_at"],
+                until_event=form.get("until_event", ""),
+                uses=form["uses"],
                 covers_recorded_from=form["covers_recorded_from"],
             ),
             actor=self.actor,
         )
         return Response(_consent(record), status=201)
+
+
+class ConsentRequests(ApiView):
+    @operation(
+        "consent_requests_create",
+        summary="Record that a person was asked",
+        description="A record in the state `requested`. It opens nothing, and closes nothing that is in force.",
+        permission=Permission.MANAGE_CONSENT,
+        body=shapes.ConsentRequestForm,
+        answer=shapes.ConsentDetailSerializer,
+        status_code=201,
+    )
+    def post(self, request: Request) -> Response:
+        form = self.read(shapes.ConsentRequestForm)
+        record = granting.record_request(
+            self.project,
+            *_what_it_is_about(self, form),
+            granting.Answer(
+                scopes=tuple(form["scopes"]),
+                given=False,
+                explicit=False,
+                given_at=form["asked_at"],
+                evidence_method=form["evidence"]["method"],
+                evidence_sha256=form["evidence"]["sha256"],
+                evidence_origin=form["evidence"]["origin"],
+                jurisdiction=form["jurisdiction"],
+            ),
+            actor=self.actor,
+        )
+        return Response(_consent(record), status=201)
+
+
+class ConsentInvalidation(ApiView):
+    @operation(
+        "consents_invalidate",
+        summary="Say that a consent never was one",
+        description="For what turned out to be forged, or given by somebody else. Ends it as a withdrawal would.",
+        permission=Permission.MANAGE_CONSENT,
+        body=shapes.WithdrawalForm,
+        answer=shapes.WithdrawalSerializer,
+    )
+    def post(self, request: Request, code: UUID) -> Response:
+        record = self.find(ConsentRecord.objects.select_related("subject__project__organization"), code)
+        scopes = self.read(shapes.WithdrawalForm).get("scopes")
+        return Response(_withdrawal(withdrawal.invalidate(record, scopes=scopes, actor=self.actor)))
+
+
+class SubjectEvents(ApiView):
+    @operation(
+        "subjects_report_event",
+        summary="Report an event until which a person consented",
+        description="Every consent that was given until this event ends now, as a withdrawal would end it.",
+        permission=Permission.MANAGE_CONSENT,
+        body=shapes.EventForm,
+        answer=shapes.WithdrawalSerializer,
+    )
+    def post(self, request: Request, code: UUID) -> Response:
+        subject = self.find(Subject.objects.all(), code)
+        form = self.read(shapes.EventForm)
+        purpose = self.refer(Purpose.objects.all(), form["purpose"], "purpose") if "purpose" in form else None
+        done = withdrawal.report_event(subject, form["event"], purpose=purpose, actor=self.actor)
+        return Response(_withdrawal(done))
 
 
 class OneConsent(ApiView):
@@ -341,8 +437,9 @@ class RetentionPolicies(ApiView):
 
     def _present(self, category: Category) -> dict[str, Any]:
         own = RetentionPolicy.objects.filter(project=self.project, category=category.value).exists()
-        days = retention.days_for(self.project, category)
-        return dict(shapes.RetentionSerializer({"category": category, "days": days, "own": own}).data)
+        days = terms.days_for(self.project, category)
+        caps = terms.caps_for(self.project, category)
+        return dict(shapes.RetentionSerializer({"category": category, "days": days, "own": own, "caps": caps}).data)
 
 
 class OneRetentionPolicy(RetentionPolicies):
@@ -366,6 +463,31 @@ class OneRetentionPolicy(RetentionPolicies):
         known = _category(category)
         retention.set_policy(self.project, known, **self.read(shapes.RetentionForm), actor=self.actor)
         return Response(self._present(known))
+
+
+class PublicSchedule(ApiView):
+    @operation(
+        "retention_schedule_publish",
+        summary="Publish the retention schedule",
+        description=(
+            "Anyone can read it from now on at `/policies/{project}/retention`, without a token, and every later change of a term"
+            " publishes the next version. A voiceprint of somebody who may be in Illinois needs it first."
+        ),
+        permission=Permission.MANAGE_RETENTION,
+        answer=shapes.RetentionScheduleSerializer,
+        status_code=201,
+    )
+    def post(self, request: Request) -> Response:
+        made = schedule.publish(self.project, actor=self.actor)
+        return Response(shapes.RetentionScheduleSerializer(schedule.as_json(made)).data, status=201)
+
+
+def _what_it_is_about(view: ApiView, form: Mapping[str, Any]) -> tuple[Subject, Purpose, Notice]:
+    return (
+        view.refer(Subject.objects.all(), form["subject"], "subject"),
+        view.refer(Purpose.objects.all(), form["purpose"], "purpose"),
+        view.refer(Notice.objects.select_related("series"), form["notice"], "notice"),
+    )
 
 
 def _category(name: str) -> Category:
@@ -410,6 +532,7 @@ def _subject(subject: Subject) -> Any:
 
 def _withdrawal(done: withdrawal.Withdrawal) -> dict[str, Any]:
     return {
+        "code": done.code,
         "subject": done.subject,
         "closed": [{"purpose": purpose, "scope": scope} for purpose, scope in done.closed],
         "orders": list(done.orders),

@@ -29,3 +29,21 @@ def groups(participants: Sequence[Person]) -> list[tuple[Person, ...]]:
     channels = sorted({person.channel for person in participants if person.channel is not None})
     found = [heard_on(participants, channel) for channel in [*channels, REST]]
     return [group for group in found if group]
+
+
+def is_alone(participants: Sequence[Person], person: Person) -> bool:
+    """Whether the person is bound to a channel on which nobody else may be heard."""
+    return person.channel is not None and len(heard_on(participants, person.channel)) == 1
+
+
+def neighbours(participants: Sequence[Person]) -> list[frozenset[int]]:
+    """For each participant, the positions of everyone who may be heard on a channel with them, themself included."""
+    shared = groups(participants)
+    return [
+        frozenset(
+            other
+            for other, companion in enumerate(participants)
+            if any(person in group and companion in group for group in shared)
+        )
+        for person in participants
+    ]

@@ -1,9 +1,10 @@
 """Errors of the consent room. `code` is stable and part of the API; messages say what and where, never whose."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from consent.gate import Verdict
+    from consent.verdicts import Verdict
 
 
 class ConsentError(Exception):
@@ -42,6 +43,12 @@ class BeyondPermit(ConsentError):
     code = "beyond_permit"
 
 
+class StateOutsideEmotion(BeyondPermit):
+    """A result under another scope than `voice.emotion` says something about a person's state."""
+
+    code = "state_outside_emotion"
+
+
 class NoticeImmutable(ConsentError):
     """A published notice never changes; publish a new version."""
 
@@ -55,13 +62,15 @@ class NoticeNotPublished(ConsentError):
 
 
 class InvalidRecord(ConsentError):
-    """A field of a consent record, purpose or notice is missing or contradicts another. `field` says which."""
+    """A field of a consent record, purpose or notice is missing or contradicts another. `field` says which; `problems` says it
+    of every field that is wrong."""
 
     code = "invalid_record"
 
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: str, *, also: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(message)
         self.field = field
+        self.problems = ((field, message), *also)
 
 
 class SubjectErased(ConsentError):
@@ -74,6 +83,18 @@ class NothingToWithdraw(ConsentError):
     """No grant in force matches what was asked to be withdrawn."""
 
     code = "nothing_to_withdraw"
+
+
+class RepresentationEnded(ConsentError):
+    """Whoever answered does not represent the person, or no longer does."""
+
+    code = "representation_ended"
+
+
+class SecondPersonNeeded(ConsentError):
+    """What one person asked for, another person must approve."""
+
+    code = "second_person_needed"
 
 
 class DuplicateSubject(ConsentError):

@@ -1,28 +1,24 @@
-"""Recording what a person answered: one consent record, one append-only grant revision per scope, one current row each."""
+"""Recording what a person answered, or that they were asked: one consent record, and per scope a grant revision and a current row.
 
-from collections.abc import Sequence
+What an answer must agree with is in `consistency`; what it does to the answers before it is in `answering`.
+"""
+
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.models import Project
-from audit import trail
-from audit.entry import Actor, ObjectKind, Reference
-from audit.events import EventName
-from consent import subjects
-from consent.closing import order_destruction
-from consent.errors import InvalidRecord, NoticeNotPublished
-from consent.gate import CLOCK_SKEW
-from consent.models import ConsentRecord, CurrentGrant, Grant, Notice, Purpose, Subject
-from consent.vocabulary import EvidenceMethod, GrantState, Scope
+from audit.entry import Actor
+from consent import answering, representing, subjects
+from consent.consistency import require_consistent
+from consent.law.places import UNKNOWN
+from consent.models import ConsentRecord, Notice, Purpose, Representation, Subject
+from consent.vocabulary import AgeBand, EvidenceMethod, GrantState, Scope
 from vault import sealing
 from vault.codes import new_code
 from vault.context import Context
 from vault.keys import KeyName
-
-MAX_ORIGIN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +26,9 @@ class Answer:
     """What a person answered, as the caller attests it. Times are aware.
 
     `evidence_sha256` is the hash of exactly what was shown; it must be the notice's own, so that a record cannot claim another
-    text. `covers_recorded_from` names recordings made before the answer.
+    text. `covers_recorded_from` names recordings made before the answer. `representation`: who answered, where it was not the
+    person. It holds until `expires_at`, until `until_event` is reported, for `uses` recordings, or, with none of these, until it is
+    withdrawn. `jurisdiction` is where the person is protected (ISO 3166, or `unknown`).
     """
 
     scopes: tuple[Scope, ...]
@@ -40,27 +38,46 @@ class Answer:
     evidence_method: EvidenceMethod
     evidence_sha256: str
     evidence_origin: str = ""
+    age_band: AgeBand = AgeBand.UNSTATED
+    representation: Representation | None = None
+    jurisdiction: str = UNKNOWN
     expires_at: datetime | None = None
+    until_event: str = ""
+    uses: int | None = None
     covers_recorded_from: datetime | None = None
 
 
 def record_consent(
     project: Project, subject: Subject, purpose: Purpose, notice: Notice, answer: Answer, *, actor: Actor
 ) -> ConsentRecord:
-    """Records an answer, given or refused. Raises `InvalidRecord`, `NoticeNotPublished`, `SubjectErased`."""
+    """Records an answer, given or refused. Raises `InvalidRecord`, `NoticeNotPublished`, `RepresentationEnded`, `SubjectErased`."""
+    state = GrantState.GIVEN if answer.given else GrantState.REFUSED
+    return _record(project, subject, purpose, notice, answer, state=state, actor=actor)
+
+
+def record_request(
+    project: Project, subject: Subject, purpose: Purpose, notice: Notice, asked: Answer, *, actor: Actor
+) -> ConsentRecord:
+    """Records that a person was asked and has not answered: `given_at` is when, `given` and `explicit` say nothing yet. It opens
+    nothing and closes nothing. Raises as `record_consent`."""
+    return _record(project, subject, purpose, notice, asked, state=GrantState.REQUESTED, actor=actor)
+
+
+def _record(
+    project: Project,
+    subject: Subject,
+    purpose: Purpose,
+    notice: Notice,
+    answer: Answer,
+    *,
+    state: GrantState,
+    actor: Actor,
+) -> ConsentRecord:
     # Read afresh: what counts is the notice as it stands now, not as the caller once loaded it.
     notice = Notice.objects.select_related("series").get(pk=notice.pk)
-    _require_consistent(project, subject, purpose, notice, answer)
-    organization = project.organization.code
+    require_consistent(project, subject, purpose, notice, answer)
     code = new_code()
-    origin = None
-    if answer.evidence_origin:
-        origin = sealing.seal(
-            origin_context(organization, subject.code, code),
-            [KeyName.record(organization, subject.code)],
-            answer.evidence_origin.encode(),
-        )
-    state = GrantState.GIVEN if answer.given else GrantState.REFUSED
+    origin = _sealed_origin(project, subject, code, answer.evidence_origin)
     with transaction.atomic():
         locked = subjects.lock(subject.pk)
         record: ConsentRecord = ConsentRecord.objects.create(
@@ -69,83 +86,34 @@ def record_consent(
             subject=locked,
             purpose=purpose,
             notice=notice,
-            explicit=answer.explicit,
+            explicit=answer.explicit and state is not GrantState.REQUESTED,
             given_at=answer.given_at,
             expires_at=answer.expires_at,
+            until_event=answer.until_event,
+            uses=answer.uses,
+            jurisdiction=answer.jurisdiction,
             covers_recorded_from=answer.covers_recorded_from,
+            age_band=answer.age_band.value,
+            representation=answer.representation,
             evidence_method=answer.evidence_method.value,
             evidence_sha256=answer.evidence_sha256,
             evidence_origin=origin,
         )
-        _require_latest(locked, purpose, answer)
-        replaced = [] if answer.given else _in_force(locked, purpose, answer)
-        for scope in sorted(set(answer.scopes)):
-            revise(record, scope, state, actor=actor)
-        epoch = subjects.move_consent_epoch(locked)
-        orders = order_destruction(locked, organization, replaced, "refusal") if replaced else []
-        trail.record(
-            EventName.GRANT_GIVEN if answer.given else EventName.GRANT_REFUSED,
-            organization=organization,
-            actor=actor,
-            objects=[
-                Reference(ObjectKind.CONSENT, record.code),
-                Reference(ObjectKind.SUBJECT, locked.code, epoch),
-                Reference(ObjectKind.PURPOSE, purpose.code),
-                Reference(ObjectKind.NOTICE, notice.code),
-            ],
-            detail={
-                "scopes": sorted(scope.value for scope in set(answer.scopes)),
-                "notice_sha256": notice.sha256,
-                "evidence_sha256": answer.evidence_sha256,
-                "explicit": answer.explicit,
-                "destruction_ordered": len(orders),
-            },
-        )
+        if answer.representation is not None:
+            representing.require_in_force(answer.representation, locked)
+        answering.answer(record, locked, answer.scopes, state, actor=actor)
     return record
 
 
-def revise(record: ConsentRecord, scope: Scope | str, state: GrantState, *, actor: Actor, reason: str = "") -> Grant:
-    """The next revision of one scope, made current. The caller holds the subject's lock and moves the epoch."""
-    last = Grant.objects.filter(record=record, scope=scope).order_by("-revision").first()
-    grant: Grant = Grant.objects.create(
-        record=record,
-        scope=str(scope),
-        revision=1 if last is None else last.revision + 1,
-        state=state.value,
-        actor_kind=actor.kind.value,
-        actor_code=actor.code,
-        reason=reason,
+def _sealed_origin(project: Project, subject: Subject, record: str, origin: str) -> bytes | None:
+    if not origin:
+        return None
+    organization = project.organization.code
+    return sealing.seal(
+        origin_context(organization, subject.code, record),
+        [KeyName.record(organization, subject.code)],
+        origin.encode(),
     )
-    CurrentGrant.objects.update_or_create(
-        subject=record.subject, purpose=record.purpose, scope=str(scope), defaults={"grant": grant}
-    )
-    return grant
-
-
-def _in_force(subject: Subject, purpose: Purpose, answer: Answer) -> list[CurrentGrant]:
-    """The grants in force that this answer ends."""
-    return list(
-        CurrentGrant.objects.filter(
-            subject=subject, purpose=purpose, scope__in=list(answer.scopes), grant__state=GrantState.GIVEN.value
-        ).select_related("purpose")
-    )
-
-
-def _require_latest(subject: Subject, purpose: Purpose, answer: Answer) -> None:
-    """An answer given before a refusal or withdrawal that we know of cannot undo it, however late it comes in."""
-    if (
-        answer.given
-        and Grant.objects.filter(
-            record__subject=subject,
-            record__purpose=purpose,
-            scope__in=list(answer.scopes),
-            state__in=[GrantState.REFUSED.value, GrantState.WITHDRAWN.value],
-            at__gt=answer.given_at,
-        ).exists()
-    ):
-        raise InvalidRecord(
-            "given_at", "is earlier than a refusal or withdrawal; record what the person answered since"
-        )
 
 
 def origin_context(organization: str, subject: str, record: str) -> Context:
@@ -157,36 +125,3 @@ def origin_context(organization: str, subject: str, record: str) -> Context:
         field="evidence_origin",
         object_code=record,
     )
-
-
-def _require_consistent(project: Project, subject: Subject, purpose: Purpose, notice: Notice, answer: Answer) -> None:
-    homes: Sequence[tuple[str, int]] = (
-        ("subject", subject.project_id),
-        ("purpose", purpose.project_id),
-        ("notice", notice.project_id),
-    )
-    for name, home in homes:
-        if home != project.pk:
-            raise InvalidRecord(name, "belongs to another project")
-    if not answer.scopes:
-        raise InvalidRecord("scopes", "name at least one scope")
-    outside = sorted({scope.value for scope in answer.scopes} - set(purpose.scopes))
-    if outside:
-        raise InvalidRecord("scopes", f"the purpose does not include {', '.join(outside)}")
-    if notice.series_id != purpose.series_id:
-        raise InvalidRecord("notice", "is not a version of the purpose's notice")
-    if notice.published_at is None:
-        raise NoticeNotPublished("consent needs a published notice")
-    if notice.version < notice.series.least_valid_version:
-        raise NoticeNotPublished("a newer material version of this notice is in force")
-    if answer.evidence_sha256 != notice.sha256:
-        raise InvalidRecord("evidence_sha256", "is not the hash of the notice that was named")
-    if len(answer.evidence_origin) > MAX_ORIGIN:
-        raise InvalidRecord("evidence_origin", f"at most {MAX_ORIGIN} characters")
-    now = timezone.now()
-    if answer.given_at > now + CLOCK_SKEW:
-        raise InvalidRecord("given_at", "lies in the future")
-    if answer.expires_at is not None and answer.expires_at <= max(now, answer.given_at):
-        raise InvalidRecord("expires_at", "must lie in the future")
-    if answer.covers_recorded_from is not None and answer.covers_recorded_from > answer.given_at:
-        raise InvalidRecord("covers_recorded_from", "must not be later than given_at")

@@ -14,7 +14,7 @@ from accounts.models import Project
 from audit import trail
 from consent import inventory
 from consent.inventory import Category, Target
-from consent.models import ConsentRecord, Decision, Subject
+from consent.models import ConsentRecord, Decision, Representation, RestrictedRole, RoleChange, Subject
 from consent.not_personal import declare_fields_that_hold_nothing_personal
 from consent.replays import ReplayHolder
 from consent.staff import StaffHolder
@@ -46,6 +46,80 @@ class IdentityHolder:
         return 0
 
 
+class RepresentationHolder:
+    """Who acts for a person: sealed identity and proof, and the day on which a child comes of age."""
+
+    name = "representation"
+    category = Category.IDENTITY
+    fields = frozenset(
+        f"consent.Representation.{name}"
+        for name in (
+            *("code", "subject", "relation", "of_child", "identity", "proof_sha256", "proof_reference"),
+            *("began_at", "ends_at", "ended_at"),
+        )
+    )
+
+    def _rows(self, target: Target) -> QuerySet[Representation]:
+        if not target.whole_person:
+            return Representation.objects.none()
+        rows = Representation.objects.filter(project=target.project, subject__code=target.subject)
+        return rows.filter(identity__isnull=False)
+
+    def count(self, target: Target) -> int:
+        return self._rows(target).count()
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for row in self._rows(target).order_by("id"):
+            yield {
+                "representation": row.code,
+                "relation": row.relation,
+                "began_at": row.began_at,
+                "ends_at": row.ends_at,
+            }
+
+    def destroy(self, target: Target) -> int:
+        """The row stays, because records name it, and says no more than when it began."""
+        return self._rows(target).update(identity=None, proof_reference=None, ends_at=None, relation="")
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        return 0
+
+
+class RoleHolder:
+    """In which roles the law denied something about a person, and which they were approved in since."""
+
+    name = "roles"
+    category = Category.IDENTITY
+    fields = frozenset(
+        {
+            *(f"consent.RestrictedRole.{name}" for name in ("subject", "role", "denied_at")),
+            *(f"consent.RoleChange.{name}" for name in ("subject", "role", "asked_at", "approved_at")),
+        }
+    )
+
+    def count(self, target: Target) -> int:
+        if not target.whole_person:
+            return 0
+        return sum(
+            model.objects.filter(subject__project=target.project, subject__code=target.subject).count()
+            for model in (RestrictedRole, RoleChange)
+        )
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for denied in RestrictedRole.objects.filter(subject__project=target.project, subject__code=target.subject):
+            yield {"denied_in_role": denied.role, "at": denied.denied_at}
+        for change in RoleChange.objects.filter(project=target.project, subject__code=target.subject):
+            yield {"role": change.role, "asked_at": change.asked_at, "approved_at": change.approved_at}
+
+    def destroy(self, target: Target) -> int:
+        if not target.whole_person:
+            return 0
+        return sum(_call("SELECT consent_forget_roles(%s)", target.subject))
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        return 0
+
+
 class ConsentHolder:
     """Consent records and their grants. Proof of consent stays (GDPR art. 7(1), 17(3)(e)); the evidence's origin is sealed under
     the record key and ends with it."""
@@ -64,7 +138,12 @@ class ConsentHolder:
             "consent.ConsentRecord.given_at",
             "consent.ConsentRecord.registered_at",
             "consent.ConsentRecord.expires_at",
+            "consent.ConsentRecord.until_event",
+            "consent.ConsentRecord.uses",
+            "consent.ConsentRecord.jurisdiction",
             "consent.ConsentRecord.covers_recorded_from",
+            "consent.ConsentRecord.age_band",
+            "consent.ConsentRecord.representation",
             "consent.ConsentRecord.evidence_method",
             "consent.ConsentRecord.evidence_sha256",
             "consent.ConsentRecord.evidence_origin",
@@ -73,6 +152,10 @@ class ConsentHolder:
             "consent.Grant.scope",
             "consent.Grant.at",
             "consent.Grant.reason",
+            "consent.Grant.superseded_by",
+            "consent.Grant.ending",
+            *(f"consent.Ending.{name}" for name in ("code", "subject", "cause", "state", "consent_epoch", "at")),
+            *(f"consent.GrantUse.{name}" for name in ("record", "object_code", "at")),
             "consent.CurrentGrant.subject",
             "consent.CurrentGrant.scope",
             "consent.CurrentGrant.grant",
@@ -101,8 +184,13 @@ class ConsentHolder:
             }
 
     def destroy(self, target: Target) -> int:
-        """Nothing but the record key, which the erasure's shred order takes: the bare record is proof and stays."""
-        return 0
+        """The bare record is proof and stays; the record key goes with the erasure's shred order, and a database function, which
+        checks that the person was erased, takes out what says more of them than that."""
+        if not target.whole_person:
+            return 0
+        bared: int = sum(_call("SELECT consent_bare_records(%s)", target.subject))
+        forgotten: int = sum(_call("SELECT consent_forget_uses(%s)", target.subject))
+        return bared + forgotten
 
     def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
         return 0
@@ -116,7 +204,20 @@ class DecisionHolder:
     fields = frozenset(
         {
             f"consent.Decision.{name}"
-            for name in ("code", "object_code", "subjects", "request", "granted", "denials", "allowed", "action", "at")
+            for name in (
+                *(
+                    "code",
+                    "object_code",
+                    "subjects",
+                    "request",
+                    "granted",
+                    "denials",
+                    "obligations",
+                    "rules",
+                    "allowed",
+                ),
+                *("action", "at"),
+            )
         }
     )
 
@@ -155,6 +256,14 @@ def _call(statement: str, *values: str | int | datetime) -> list[Any]:
 
 def declare_all() -> None:
     """Declares this room's holders, and the fields of this room and those below that hold nothing personal."""
-    for holder in (IdentityHolder(), ConsentHolder(), DecisionHolder(), ReplayHolder(), StaffHolder()):
+    for holder in (
+        IdentityHolder(),
+        RepresentationHolder(),
+        RoleHolder(),
+        ConsentHolder(),
+        DecisionHolder(),
+        ReplayHolder(),
+        StaffHolder(),
+    ):
         inventory.declare(holder)
     declare_fields_that_hold_nothing_personal()

@@ -23,6 +23,7 @@ class Category(StrEnum):
     RECORDINGS = "recordings"
     DECISIONS = "decisions"
     REPLAYS = "replays"
+    VOICEPRINTS = "voiceprints"
     IDENTITY = "identity"
     CONSENT = "consent"
     STAFF_ACCESS = "staff_access"
@@ -35,6 +36,7 @@ DEFAULT_DAYS: Mapping[Category, int] = {
     Category.RECORDINGS: 3 * 365,
     Category.DECISIONS: 3 * 365,
     Category.REPLAYS: 1,
+    Category.VOICEPRINTS: 365,
 }
 """Days after which data goes where a project has no policy of its own. Identity and consent records go by erasure only."""
 

@@ -4,6 +4,7 @@ Append-only by the application's database role: Notice (once published, by trigg
 Rules live in `gate`, `law`, `granting`, `withdrawal`, `publishing`; nothing here decides anything.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
@@ -13,8 +14,22 @@ from django.db import models
 from accounts.access import projects_with
 from accounts.models import Project
 from accounts.roles import Permission
-from consent.vocabulary import Context, EvidenceMethod, GrantState, LawfulBasis, Scope
+from consent.vocabulary import (
+    AgeBand,
+    Context,
+    EndCause,
+    EvidenceMethod,
+    GrantState,
+    Ground,
+    LawfulBasis,
+    ParticipantRole,
+    RepresentativeRelation,
+    Scope,
+)
 from vault.codes import new_code
+from vault.context import Context as SealContext
+from vault.fields import SealedField
+from vault.keys import KeyName
 
 
 class ScopedQuerySet(models.QuerySet[Any]):
@@ -55,6 +70,55 @@ class Subject(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["project", "external_index"], name="one_subject_per_reference"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class RestrictedRole(models.Model):
+    """A role in which the law denied something about a person that it would not have denied in another. Append-only."""
+
+    id = models.BigAutoField(primary_key=True)
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="restricted_roles")
+    role = models.CharField(max_length=16, choices=_choices(ParticipantRole))
+    denied_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["subject", "role"], name="one_restriction_per_role"),
+        ]
+
+    def __str__(self) -> str:
+        return self.role
+
+
+class RoleChange(models.Model):
+    """Somebody asks that a person count in another role than the one in which they were denied; a second person approves.
+
+    Append-only but for the approval.
+    """
+
+    view_permission: ClassVar = Permission.VIEW_CONSENT
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="role_changes")
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="role_changes")
+    role = models.CharField(max_length=16, choices=_choices(ParticipantRole), help_text="The role from now on.")
+    asked_by_kind = models.CharField(max_length=16)
+    asked_by_code = models.CharField(max_length=64)
+    asked_at = models.DateTimeField(auto_now_add=True)
+    approved_by_code = models.CharField(max_length=64, blank=True)
+    approved_at = models.DateTimeField(null=True)
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="a_second_person_approves", condition=~models.Q(approved_by_code=models.F("asked_by_code"))
+            ),
         ]
 
     def __str__(self) -> str:
@@ -127,16 +191,82 @@ class Purpose(models.Model):
     scopes = ArrayField(models.CharField(max_length=32, choices=_choices(Scope)))
     contexts = ArrayField(models.CharField(max_length=32, choices=_choices(Context)))
     recipients = ArrayField(models.CharField(max_length=200), default=list, blank=True)
+    jurisdictions = ArrayField(
+        models.CharField(max_length=16), default=list, help_text="Where it is meant for: ISO 3166."
+    )
+    ground = models.CharField(
+        max_length=16,
+        choices=_choices(Ground),
+        default=Ground.NONE.value,
+        help_text="Why emotion at work or in education, as the impact assessment documents (EU AI Act art. 5(1)(f)).",
+    )
+    deidentified = models.BooleanField(default=False, help_text="Whether results are handed on as de-identified.")
+    high_risk = models.BooleanField(default=False, help_text="By its scopes and contexts (GDPR art. 35(3)).")
+    dpia_reference = models.CharField(max_length=200, blank=True, help_text="Where the impact assessment stands.")
     active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ScopedQuerySet.as_manager()
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["project", "name"], name="one_purpose_per_name")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "name"], name="one_purpose_per_name"),
+            models.CheckConstraint(
+                name="high_risk_needs_assessment",
+                condition=models.Q(active=False) | models.Q(high_risk=False) | ~models.Q(dpia_reference=""),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class Representation(models.Model):
+    """Somebody who lawfully acts for a subject: a parent or guardian of a child, a representative of an adult.
+
+    Who they are is sealed under the subject's record key. `ends_at` is the day of majority for a child. Of a row only the end
+    ever changes, and what erasure takes.
+    """
+
+    view_permission: ClassVar = Permission.VIEW_CONSENT
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="representations")
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="representations")
+    relation = models.CharField(max_length=32, choices=_choices(RepresentativeRelation))
+    of_child = models.BooleanField(help_text="Ends at majority at the latest.")
+    identity = SealedField(null=True, editable=False, help_text="Who the representative is.")
+    proof_sha256 = models.CharField(max_length=64, help_text="SHA-256 of the document that proves it.")
+    proof_reference = SealedField(null=True, editable=False, help_text="Where the proof is kept.")
+    began_at = models.DateTimeField(auto_now_add=True)
+    ends_at = models.DateTimeField(null=True, help_text="Majority, or the end of the mandate.")
+    ended_at = models.DateTimeField(null=True, editable=False, help_text="When somebody ended it before its time.")
+
+    objects = ScopedQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="a_child_comes_of_age",
+                condition=models.Q(of_child=False) | models.Q(ends_at__isnull=False) | models.Q(identity__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+    def sealed_in(self, field: str) -> tuple[SealContext, Sequence[KeyName]]:
+        organization, subject = self.project.organization.code, self.subject.code
+        context = SealContext(
+            organization=organization,
+            subjects=(subject,),
+            scope="record",
+            kind="representation",
+            field=field,
+            object_code=self.code,
+        )
+        return context, [KeyName.record(organization, subject)]
 
 
 class ConsentRecord(models.Model):
@@ -154,8 +284,21 @@ class ConsentRecord(models.Model):
     given_at = models.DateTimeField(help_text="When the person answered, as asserted.")
     registered_at = models.DateTimeField(auto_now_add=True, help_text="When it was recorded here; the gate opens then.")
     expires_at = models.DateTimeField(null=True, blank=True)
+    until_event = models.CharField(max_length=64, blank=True, help_text="Holds until this event is reported.")
+    uses = models.PositiveIntegerField(null=True, help_text="For how many recordings it holds; empty: for any number.")
+    jurisdiction = models.CharField(
+        max_length=16, default="unknown", help_text="Where the person is protected: ISO 3166."
+    )
     covers_recorded_from = models.DateTimeField(
         null=True, blank=True, help_text="Set when the person also named earlier recordings: those from this time on."
+    )
+    age_band = models.CharField(max_length=16, choices=_choices(AgeBand), default=AgeBand.UNSTATED.value)
+    representation = models.ForeignKey(
+        Representation,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="consent_records",
+        help_text="Who answered, where it was not the person.",
     )
     evidence_method = models.CharField(max_length=32, choices=_choices(EvidenceMethod))
     evidence_sha256 = models.CharField(max_length=64, help_text="SHA-256 of exactly what was shown.")
@@ -185,6 +328,20 @@ class Grant(models.Model):
     actor_kind = models.CharField(max_length=16)
     actor_code = models.CharField(max_length=64)
     reason = models.CharField(max_length=200, blank=True)
+    superseded_by = models.ForeignKey(
+        ConsentRecord,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="superseded",
+        help_text="The record that answers for this scope now, with state `superseded`.",
+    )
+    ending = models.ForeignKey(
+        "Ending",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="grants",
+        help_text="What ended it, with such a state.",
+    )
 
     objects = ScopedQuerySet.as_manager()
 
@@ -195,6 +352,49 @@ class Grant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} {self.state}"
+
+
+class Ending(models.Model):
+    """One act or moment that ended grants of one person: a withdrawal, an erasure, a term, an event. Append-only; what it closed
+    are the grants that name it, and its receipt says what was destroyed."""
+
+    view_permission: ClassVar = Permission.VIEW_CONSENT
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="endings")
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="endings")
+    cause = models.CharField(max_length=16, choices=_choices(EndCause))
+    state = models.CharField(max_length=16, choices=_choices(GrantState))
+    consent_epoch = models.BigIntegerField()
+    actor_kind = models.CharField(max_length=16)
+    actor_code = models.CharField(max_length=64)
+    at = models.DateTimeField(auto_now_add=True)
+
+    objects = ScopedQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class GrantUse(models.Model):
+    """One use of a record that holds for a number of recordings: which recording, and the how manieth. Append-only, and unique, so
+    that no use is made twice whoever races."""
+
+    id = models.BigAutoField(primary_key=True)
+    record = models.ForeignKey(ConsentRecord, on_delete=models.PROTECT, related_name="used")
+    number = models.PositiveIntegerField(help_text="From 1.")
+    object_code = models.CharField(max_length=36, help_text="The recording.")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["record", "number"], name="one_recording_per_use"),
+            models.UniqueConstraint(fields=["record", "object_code"], name="one_use_per_recording"),
+        ]
+
+    def __str__(self) -> str:
+        return f"use {self.number} of {self.record_id}"
 
 
 class CurrentGrant(models.Model):
@@ -230,8 +430,12 @@ class Decision(models.Model):
     request = models.JSONField(help_text="What was asked: purpose, context, roles, scopes, recording time.")
     granted = models.JSONField(help_text="Per participant and scope: the grant revision that it rests on.")
     denials = models.JSONField(help_text="Per participant and scope: reason, rule, remedy.")
+    obligations = models.JSONField(default=list, help_text="What must be done besides; participants by position.")
+    rules = ArrayField(
+        models.CharField(max_length=48), default=list, help_text="The rules of law that what is granted was judged by."
+    )
     policy_epoch = models.BigIntegerField()
-    rule_set = models.CharField(max_length=32)
+    rule_set = models.CharField(max_length=128)
     actor_kind = models.CharField(max_length=16)
     actor_code = models.CharField(max_length=64)
     at = models.DateTimeField(auto_now_add=True)
@@ -264,12 +468,32 @@ class DestructionOrder(models.Model):
     purpose = models.CharField(max_length=36, blank=True)
     scopes = ArrayField(models.CharField(max_length=32), default=list)
     reason = models.CharField(max_length=32)
+    ending = models.ForeignKey(Ending, on_delete=models.PROTECT, null=True, related_name="orders")
     ordered_at = models.DateTimeField(auto_now_add=True)
     done_at = models.DateTimeField(null=True)
     destroyed = models.JSONField(default=dict, help_text="Counts per kind of data, from the inventory.")
 
     def __str__(self) -> str:
         return f"{self.reason} {self.code}"
+
+
+class RetentionSchedule(models.Model):
+    """One published version of how long a project keeps what. Append-only; the newest is what the public reads."""
+
+    id = models.BigAutoField(primary_key=True)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="retention_schedules")
+    version = models.IntegerField()
+    terms = models.JSONField(help_text="Days per category.")
+    sha256 = models.CharField(max_length=64, help_text="Over project, version, terms and the rule of destruction.")
+    published_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "version"], name="one_schedule_per_version"),
+        ]
+
+    def __str__(self) -> str:
+        return f"schedule {self.version}"
 
 
 class RetentionPolicy(models.Model):

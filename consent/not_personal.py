@@ -11,9 +11,14 @@ _KEYS_AND_TIES = {
     "consent.Subject": "id project",
     "consent.ConsentRecord": "id project purpose notice",
     "consent.Grant": "id record revision",
+    "consent.GrantUse": "id number",
+    "consent.Ending": "id project",
     "consent.CurrentGrant": "id purpose",
+    "consent.Representation": "id project",
+    "consent.RestrictedRole": "id",
+    "consent.RoleChange": "id code project",
     "consent.Decision": "id project policy_epoch rule_set",
-    "consent.DestructionOrder": "id code organization project purpose scopes reason ordered_at done_at destroyed",
+    "consent.DestructionOrder": "id code organization project purpose scopes reason ending ordered_at done_at destroyed",
     "accounts.User": "id organization is_superuser is_staff is_active",
     "accounts.User_groups": "id user group",
     "accounts.User_user_permissions": "id user permission",
@@ -29,7 +34,11 @@ _KEYS_AND_TIES = {
 _RULES_OF_THE_HOUSE = {
     "consent.NoticeSeries": "id code project name least_valid_version",
     "consent.Notice": "id code project series version language title text material sha256 created_at published_at",
-    "consent.Purpose": "id code project series name description lawful_basis scopes contexts recipients active created_at",
+    "consent.Purpose": (
+        "id code project series name description lawful_basis scopes contexts recipients jurisdictions ground deidentified "
+        "high_risk dpia_reference active created_at"
+    ),
+    "consent.RetentionSchedule": "id project version terms sha256 published_at",
     "consent.RetentionPolicy": "id project category days",
     "accounts.Organization": "id code name policy_epoch created_at",
     "accounts.Project": "id code organization name created_at",
@@ -44,6 +53,8 @@ _RULES_OF_THE_HOUSE = {
 
 _ACTORS = {
     "consent.Grant": "actor_kind actor_code",
+    "consent.Ending": "actor_kind actor_code",
+    "consent.RoleChange": "asked_by_kind asked_by_code approved_by_code",
     "consent.Decision": "actor_kind actor_code",
     "audit.Event": "actor_kind",
 }

@@ -18,8 +18,10 @@ from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent.errors import InvalidRecord, NoticeImmutable
+from consent.law import places, purposes
+from consent.law.purposes import Plan
 from consent.models import Notice, NoticeSeries, Purpose
-from consent.vocabulary import Context, LawfulBasis, Scope
+from consent.vocabulary import Context, Ground, LawfulBasis, Scope
 
 
 def canonical_notice(*, series: str, version: int, language: str, title: str, text: str) -> bytes:
@@ -92,9 +94,17 @@ def create_purpose(
     contexts: Sequence[Context],
     description: str = "",
     recipients: Sequence[str] = (),
+    jurisdictions: Sequence[str] = (),
+    ground: Ground = Ground.NONE,
+    deidentified: bool = False,
+    dpia_reference: str = "",
+    active: bool = True,
     actor: Actor,
 ) -> Purpose:
-    """A purpose and the scopes and contexts it may use, each named: there is no "all"."""
+    """A purpose and the scopes and contexts it may use, each named: there is no "all".
+
+    Raises `InvalidRecord`, also where the law forbids to open it; with `active=False` an impact assessment may come later.
+    """
     if series.project_id != project.pk:
         raise InvalidRecord("notice_series", "belongs to another project")
     if not scopes:
@@ -103,6 +113,13 @@ def create_purpose(
         raise InvalidRecord("contexts", "name at least one context")
     if Context.UNKNOWN in contexts:
         raise InvalidRecord("contexts", "a purpose cannot be for an unknown context")
+    for place in jurisdictions:
+        if not places.is_place(place):
+            raise InvalidRecord("jurisdictions", "must be ISO 3166 codes, or unknown")
+    plan = Plan(frozenset(scopes), frozenset(contexts), ground, deidentified, dpia_reference.strip())
+    for objection in purposes.objections(plan):
+        if active or objection.field != "dpia_reference":
+            raise InvalidRecord(objection.field, f"{objection.message} ({objection.citation})")
     if Purpose.objects.filter(project=project, name=name).exists():
         raise InvalidRecord("name", "another purpose of this project has this name")
     move_policy_epoch(project.organization_id)
@@ -115,19 +132,41 @@ def create_purpose(
         scopes=sorted({scope.value for scope in scopes}),
         contexts=sorted({context.value for context in contexts}),
         recipients=list(recipients),
+        jurisdictions=sorted(set(jurisdictions)),
+        ground=ground.value,
+        deidentified=deidentified,
+        high_risk=purposes.is_high_risk(plan.scopes, plan.contexts),
+        dpia_reference=plan.dpia_reference,
+        active=active,
     )
     _record_purpose(EventName.PURPOSE_CREATED, purpose, actor)
     return purpose
 
 
 @transaction.atomic
-def set_purpose_active(purpose: Purpose, active: bool, *, actor: Actor) -> Purpose:
-    """Opens or closes a purpose. Closing it closes the gate for everything that rests on it, at this commit."""
+def set_purpose_active(purpose: Purpose, active: bool, *, dpia_reference: str = "", actor: Actor) -> Purpose:
+    """Opens or closes a purpose. Closing it closes the gate for everything that rests on it, at this commit.
+
+    An impact assessment may be named where there was none yet. Raises `InvalidRecord` where the law forbids to open it.
+    """
     Organization.objects.select_for_update(no_key=True).get(pk=purpose.project.organization_id)
     purpose = Purpose.objects.select_for_update(no_key=True).get(pk=purpose.pk)
-    if purpose.active != active:
+    reference = dpia_reference.strip()
+    if reference and purpose.dpia_reference not in ("", reference):
+        raise InvalidRecord("dpia_reference", "is named already; another assessment is for another purpose")
+    if purpose.active != active or (reference and not purpose.dpia_reference):
+        purpose.dpia_reference = reference or purpose.dpia_reference
+        plan = Plan(
+            frozenset(map(Scope, purpose.scopes)),
+            frozenset(map(Context, purpose.contexts)),
+            Ground(purpose.ground),
+            purpose.deidentified,
+            purpose.dpia_reference,
+        )
+        if active and (found := purposes.objections(plan)):
+            raise InvalidRecord(found[0].field, f"{found[0].message} ({found[0].citation})")
         purpose.active = active
-        purpose.save(update_fields=["active"])
+        purpose.save(update_fields=["active", "dpia_reference"])
         move_policy_epoch(purpose.project.organization_id)
         _record_purpose(EventName.PURPOSE_CHANGED, purpose, actor)
     return purpose
@@ -154,5 +193,11 @@ def _record_purpose(name: EventName, purpose: Purpose, actor: Actor) -> None:
         organization=purpose.project.organization.code,
         actor=actor,
         objects=[Reference(ObjectKind.PURPOSE, purpose.code), Reference(ObjectKind.PROJECT, purpose.project.code)],
-        detail={"scopes": purpose.scopes, "contexts": purpose.contexts, "active": purpose.active},
+        detail={
+            "scopes": purpose.scopes,
+            "contexts": purpose.contexts,
+            "active": purpose.active,
+            "ground": purpose.ground,
+            "dpia_reference": purpose.dpia_reference,
+        },
     )

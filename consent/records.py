@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from consent.models import ConsentRecord, CurrentGrant, DestructionOrder, Grant, Subject
+from consent.models import ConsentRecord, CurrentGrant, DestructionOrder, Grant, Representation, Subject
 from consent.vocabulary import GrantState
 
 
@@ -23,6 +23,7 @@ class Revision:
     state: str
     at: datetime
     reason: str
+    superseded_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,9 @@ class RecordView:
 
 def readable(records: QuerySet[ConsentRecord]) -> QuerySet[ConsentRecord]:
     """The rows with everything that `describe` needs."""
-    return records.select_related("subject", "purpose", "notice__series").prefetch_related("grants")
+    return records.select_related("subject", "purpose", "notice__series", "representation").prefetch_related(
+        "grants__superseded_by"
+    )
 
 
 def describe(records: Sequence[ConsentRecord]) -> list[RecordView]:
@@ -61,6 +64,8 @@ def describe(records: Sequence[ConsentRecord]) -> list[RecordView]:
 
 def with_state(records: QuerySet[ConsentRecord], state: GrantState) -> QuerySet[ConsentRecord]:
     """Records of which at least one scope is current and in that state."""
+    if state is GrantState.SUPERSEDED:
+        return records.filter(Exists(Grant.objects.filter(record=OuterRef("pk"), state=state.value)))
     matching = CurrentGrant.objects.filter(grant__record=OuterRef("pk"), grant__state=state.value)
     return records.filter(Exists(matching))
 
@@ -99,9 +104,16 @@ def _open_now(record: ConsentRecord) -> bool:
         and record.purpose.active
         and (record.expires_at is None or record.expires_at > timezone.now())
         and record.notice.version >= record.notice.series.least_valid_version
+        and (record.representation is None or _represents(record.representation))
     )
+
+
+def _represents(representation: Representation) -> bool:
+    ends = representation.ends_at
+    return representation.ended_at is None and (ends is None or ends > timezone.now())
 
 
 def _revisions(grants: Iterable[Grant]) -> Iterable[Revision]:
     for grant in grants:
-        yield Revision(grant.code, grant.scope, grant.revision, grant.state, grant.at, grant.reason)
+        by = "" if grant.superseded_by is None else grant.superseded_by.code
+        yield Revision(grant.code, grant.scope, grant.revision, grant.state, grant.at, grant.reason, by)

@@ -1,44 +1,78 @@
-"""Withdrawals and erasures from the journal, put into force again in a database that was restored from before them.
+"""What the journal says had ended or been closed, put into force again in a database that was restored from before it.
 
-What the person answered after the entry's time stays: a later consent is a later record.
+What the person answered after the entry's time stays: a later consent is a later record. Nothing here ever opens anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from django.db import transaction
+
 from audit import trail
-from consent.closing import ERASURE, WITHDRAWAL
-from consent.models import CurrentGrant, Subject
-from consent.vocabulary import GrantState, Scope
-from consent.withdrawal import erase, withdraw
+from consent import representing, subjects, using
+from consent.closing import ERASURE, WITHDRAWAL, end_grants
+from consent.models import ConsentRecord, CurrentGrant, Representation, Subject
+from consent.representing import REPRESENTATION
+from consent.using import USE
+from consent.vocabulary import LIVE, EndCause, GrantState
+from consent.withdrawal import erase
 from vault.journal import Entry
 
 ACTOR: Final = trail.system("recovery")
+_REASON: Final = "ended before the restored backup"
 
 
 def replay(entry: Entry) -> bool:
     """True when something was in force that the journal says had ended. Raises `ValueError` for a kind that nobody here wrote."""
-    if entry.kind not in (WITHDRAWAL, ERASURE):
+    put_back = _KINDS.get(entry.kind)
+    if put_back is None:
         raise ValueError(f"the journal holds an entry of the unknown kind {entry.kind!r}")
     subject = Subject.objects.filter(
         project__code=entry.body["project"], code=entry.body["subject"], erased_at=None
     ).first()
-    if subject is None:
-        return False  # not registered yet at the time of the backup, or erased in it
-    if entry.kind == ERASURE:
-        erase(subject, actor=ACTOR)
-        return True
-    revived = [row for pair in entry.body["grants"] for row in _revived(subject, pair, entry)]
-    for row in revived:
-        withdraw(
-            subject,
-            actor=ACTOR,
-            record=row.grant.record,
-            purpose=row.purpose,
-            scopes=[Scope(row.scope)],
-            reason="withdrawn before the restored backup",
-        )
+    # None: not registered yet at the time of the backup, or erased in it.
+    return subject is not None and put_back(subject, entry)
+
+
+def _erased(subject: Subject, entry: Entry) -> bool:
+    erase(subject, actor=ACTOR)
+    return True
+
+
+def _ended(subject: Subject, entry: Entry) -> bool:
+    state = GrantState(entry.body.get("state", GrantState.WITHDRAWN.value))
+    with transaction.atomic():
+        locked = subjects.lock(subject.pk)
+        revived = [
+            row for pair in entry.body["grants"] for row in _revived(locked, pair, entry) if row.grant.state != state
+        ]
+        if not revived:
+            return False
+        if state is GrantState.SUPERSEDED:
+            # What superseded it went with the backup. Nothing was asked to be destroyed, so nothing is: it waits to be renewed.
+            state = GrantState.RENEWAL_DUE
+            revived = [row for row in revived if row.grant.state != state]
+        if revived:
+            end_grants(locked, revived, state=state, cause=_CAUSES[state], actor=ACTOR, reason=_REASON)
     return bool(revived)
+
+
+def _representation_ended(subject: Subject, entry: Entry) -> bool:
+    found = Representation.objects.filter(
+        subject=subject, code=entry.body["representation"], ended_at=None, began_at__lte=entry.at
+    ).first()
+    if found is None:
+        return False
+    representing.end(found, actor=ACTOR)
+    return True
+
+
+def _used(subject: Subject, entry: Entry) -> bool:
+    """A use that was taken stays taken: a consent for one recording is not one for two because a backup was restored."""
+    record = ConsentRecord.objects.filter(subject=subject, code=entry.body["consent"]).first()
+    if record is None or record.uses is None:
+        return False
+    return using.take_again(record.pk, record.uses, entry.body["recording"])
 
 
 def _revived(subject: Subject, pair: Sequence[str], entry: Entry) -> list[CurrentGrant]:
@@ -48,7 +82,21 @@ def _revived(subject: Subject, pair: Sequence[str], entry: Entry) -> list[Curren
             subject=subject,
             purpose__code=purpose,
             scope=scope,
-            grant__state=GrantState.GIVEN.value,
+            grant__state__in=[state.value for state in LIVE],
             grant__at__lte=entry.at,
         ).select_related("purpose", "grant__record")
     )
+
+
+_CAUSES: Final = {
+    GrantState.WITHDRAWN: EndCause.WITHDRAWAL,
+    GrantState.EXPIRED: EndCause.EVENT,
+    GrantState.INVALIDATED: EndCause.INVALIDATION,
+    GrantState.RENEWAL_DUE: EndCause.NOTICE,
+}
+_KINDS: Final[Mapping[str, Callable[[Subject, Entry], bool]]] = {
+    WITHDRAWAL: _ended,
+    ERASURE: _erased,
+    REPRESENTATION: _representation_ended,
+    USE: _used,
+}

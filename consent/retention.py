@@ -1,4 +1,5 @@
-"""Retention: how long each category of data is kept, and the sweep that destroys what is due and records why."""
+"""Retention: setting how long each category of data is kept, and the sweep that destroys what is due and records why. What term is
+in force is in `terms`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from accounts.models import Project
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
-from consent import inventory
+from consent import inventory, schedule
 from consent.errors import InvalidRecord
 from consent.inventory import DEFAULT_DAYS, INSTALLATION_DAYS, LEAST_DAYS, Category, DataHolder, InstallationHolder
 from consent.models import RetentionPolicy
+from consent.terms import caps_for, days_for
 
 ACTOR = trail.system("retention")
 BATCH = 200
@@ -33,18 +35,10 @@ class Swept:
     destroyed: int
 
 
-def days_for(project: Project, category: Category) -> int | None:
-    """Days that the category is kept in the project; None where only erasure ends it."""
-    if category in INSTALLATION_DAYS:
-        return INSTALLATION_DAYS[category]
-    policy = RetentionPolicy.objects.filter(project=project, category=category.value).first()
-    return policy.days if policy is not None else DEFAULT_DAYS.get(category)
-
-
 @transaction.atomic
 def set_policy(project: Project, category: Category, days: int, *, actor: Actor) -> RetentionPolicy:
     """Sets how long a project keeps a category. Raises `InvalidRecord` for a category that has no term of its own, or a term
-    that is silly or shorter than the category may have."""
+    that is silly, shorter than the category may have or longer than the law lets it be."""
     if category in INSTALLATION_DAYS:
         raise InvalidRecord("category", f"the term of {category} is the installation's, not a project's")
     if category not in DEFAULT_DAYS:
@@ -52,6 +46,9 @@ def set_policy(project: Project, category: Category, days: int, *, actor: Actor)
     least = LEAST_DAYS.get(category, 0)
     if not least <= days <= MAX_DAYS:
         raise InvalidRecord("days", f"must be between {least} and {MAX_DAYS}")
+    for cap in caps_for(project, category):
+        if days > cap.days:
+            raise InvalidRecord("days", f"at most {cap.days} ({cap.citation})")
     policy, _ = RetentionPolicy.objects.update_or_create(
         project=project, category=category.value, defaults={"days": days}
     )
@@ -62,6 +59,7 @@ def set_policy(project: Project, category: Category, days: int, *, actor: Actor)
         objects=[Reference(ObjectKind.POLICY, category.value), Reference(ObjectKind.PROJECT, project.code)],
         detail={"category": category.value, "days": days},
     )
+    schedule.republish_if_published(project, actor=actor)
     return policy
 
 

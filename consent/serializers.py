@@ -16,11 +16,23 @@ from accounts.api_fields import (
     Word,
     Words,
 )
-from consent.granting import MAX_ORIGIN
+from consent.api_fields import Place
+from consent.consistency import EVENT, MAX_ORIGIN, MAX_USES
 from consent.inventory import Category
 from consent.retention import MAX_DAYS
 from consent.subjects import MAX_REFERENCE
-from consent.vocabulary import Action, Context, EvidenceMethod, GrantState, LawfulBasis, ParticipantRole, Scope
+from consent.vocabulary import (
+    Action,
+    AgeBand,
+    Context,
+    EvidenceMethod,
+    GrantState,
+    Ground,
+    LawfulBasis,
+    ObligationKind,
+    ParticipantRole,
+    Scope,
+)
 
 Shape = serializers.Serializer[Any]
 
@@ -71,10 +83,33 @@ class PurposeForm(StrictSerializer):
     contexts = Words(Context, allow_empty=False)
     description = Text(required=False, allow_blank=True, default="", max_length=2000)
     recipients = serializers.ListField(child=Text(max_length=200), required=False, default=list, max_length=50)
+    jurisdictions = serializers.ListField(
+        child=Place(), required=False, default=list, max_length=50, help_text="Where it is meant for."
+    )
+    ground = Word(
+        Ground,
+        required=False,
+        default=Ground.NONE,
+        help_text="Why emotion at work or in education may be inferred, as the impact assessment documents.",
+    )
+    deidentified = TrueOrFalse(
+        required=False, default=False, help_text="True where results are handed on as de-identified."
+    )
+    dpia_reference = Text(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=200,
+        help_text="Where the impact assessment stands. A high-risk purpose cannot be opened without.",
+    )
+    active = TrueOrFalse(required=False, default=True, help_text="False makes it closed, to be opened later.")
 
 
 class PurposeChange(StrictSerializer):
     active = TrueOrFalse(help_text="False closes the gate for everything that rests on this purpose, at once.")
+    dpia_reference = Text(
+        required=False, max_length=200, help_text="Names the impact assessment where none was named yet."
+    )
 
 
 class PurposeSerializer(Shape):
@@ -86,6 +121,11 @@ class PurposeSerializer(Shape):
     scopes = serializers.ListField(child=Word(Scope))
     contexts = serializers.ListField(child=Word(Context))
     recipients = serializers.ListField(child=serializers.CharField())
+    jurisdictions = serializers.ListField(child=serializers.CharField())
+    ground = Word(Ground)
+    deidentified = serializers.BooleanField()
+    high_risk = serializers.BooleanField(help_text="By scopes and contexts (GDPR art. 35(3)).")
+    dpia_reference = serializers.CharField(allow_blank=True)
     active = serializers.BooleanField()
     created_at = Moments()
 
@@ -126,6 +166,18 @@ class SubjectDetailSerializer(SubjectSerializer):
     erasure = DestructionSerializer(allow_null=True, help_text="The order to destroy, once the person was erased.")
 
 
+class RoleChangeForm(StrictSerializer):
+    role = Word(ParticipantRole, help_text="The role in which the person counts from now on.")
+
+
+class RoleChangeSerializer(Shape):
+    code = serializers.CharField()
+    subject = serializers.CharField(source="subject.code")
+    role = Word(ParticipantRole)
+    asked_at = Moments()
+    approved_at = Moments(allow_null=True, help_text="A second person approves, in the admin.")
+
+
 class SubjectWithdrawalForm(StrictSerializer):
     purpose = Code(required=False, help_text="Limits the withdrawal to one purpose.")
     scopes = Words(Scope, required=False, allow_empty=False)
@@ -155,7 +207,27 @@ class ConsentForm(StrictSerializer):
     explicit = TrueOrFalse(help_text="GDPR art. 9: special-category scopes open for explicit consent only.")
     given_at = Moment(help_text="When the person answered.")
     evidence = EvidenceForm()
-    expires_at = Moment(required=False, allow_null=True, default=None)
+    age_band = Word(
+        AgeBand, required=False, default=AgeBand.UNSTATED, help_text="How old the person was, where that was asked."
+    )
+    representative = Code(
+        required=False, help_text="Who answered, where it was not the person: a representative registered for them."
+    )
+    jurisdiction = Place(help_text="Where the person is protected: ISO 3166 code, or `unknown`.")
+    expires_at = Moment(required=False, allow_null=True, default=None, help_text="Until when it holds.")
+    until_event = serializers.RegexField(
+        EVENT,
+        required=False,
+        help_text="Until which event it holds, such as `contract_ended`; report it when it comes.",
+    )
+    uses = WholeNumber(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=1,
+        max_value=MAX_USES,
+        help_text="For how many recordings it holds; 1 is one-shot.",
+    )
     covers_recorded_from = Moment(
         required=False,
         allow_null=True,
@@ -170,6 +242,21 @@ class ConsentParameters(PageParameters):
     state = Word(GrantState, required=False, help_text="At least one scope is in this state now.")
 
 
+class ConsentRequestForm(StrictSerializer):
+    subject = Code()
+    purpose = Code()
+    notice = Code(help_text="The version that is shown.")
+    scopes = Words(Scope, allow_empty=False)
+    asked_at = Moment(help_text="When the person was asked.")
+    jurisdiction = Place(help_text="Where the person is protected: ISO 3166 code, or `unknown`.")
+    evidence = EvidenceForm()
+
+
+class EventForm(StrictSerializer):
+    event = serializers.RegexField(EVENT, help_text="The event until which consent was given.")
+    purpose = Code(required=False, help_text="Only for this purpose.")
+
+
 class WithdrawalForm(StrictSerializer):
     scopes = Words(Scope, required=False, allow_empty=False, help_text="Everything when left out.")
 
@@ -180,6 +267,7 @@ class ClosedSerializer(Shape):
 
 
 class WithdrawalSerializer(Shape):
+    code = serializers.CharField(help_text="Of the ending, which has a receipt.")
     subject = serializers.CharField()
     closed = ClosedSerializer(many=True)
     orders = serializers.ListField(child=serializers.CharField(), help_text="Orders that destroy what was derived.")
@@ -199,6 +287,7 @@ class RevisionSerializer(Shape):
     state = Word(GrantState)
     at = Moments()
     reason = serializers.CharField(allow_blank=True)
+    superseded_by = serializers.CharField(allow_blank=True, help_text="The record that answers for this scope now.")
 
 
 class ShownNoticeSerializer(Shape):
@@ -222,7 +311,14 @@ class ConsentSerializer(Shape):
     given_at = Moments(source="record.given_at")
     registered_at = Moments(source="record.registered_at", help_text="The gate opens from here on.")
     expires_at = Moments(source="record.expires_at", allow_null=True)
+    until_event = serializers.CharField(source="record.until_event", allow_blank=True)
+    uses = serializers.IntegerField(source="record.uses", allow_null=True)
+    jurisdiction = serializers.CharField(source="record.jurisdiction")
     covers_recorded_from = Moments(source="record.covers_recorded_from", allow_null=True)
+    age_band = Word(AgeBand, source="record.age_band")
+    representative = serializers.CharField(
+        source="record.representation.code", allow_null=True, default=None, help_text="Who answered for the person."
+    )
     evidence = EvidenceSerializer(source="record")
     scopes = ScopeStateSerializer(many=True)
 
@@ -245,6 +341,7 @@ class JudgedParticipantSerializer(Shape):
     subject = serializers.CharField()
     role = Word(ParticipantRole)
     channel = serializers.IntegerField(allow_null=True)
+    jurisdiction = serializers.CharField(allow_blank=True, required=False)
 
 
 class DecisionRequestSerializer(Shape):
@@ -252,6 +349,7 @@ class DecisionRequestSerializer(Shape):
     context = Word(Context)  # type: ignore[assignment]  # DRF's metaclass takes fields out of the class
     jurisdiction = serializers.CharField()
     recorded_at = serializers.CharField()
+    exposure_notice_shown_at = serializers.CharField(allow_null=True, required=False)
     participants = JudgedParticipantSerializer(many=True)
     scopes = serializers.ListField(child=Word(Scope))
 
@@ -272,6 +370,13 @@ class DenialSerializer(Shape):
     citation = serializers.CharField(allow_blank=True)
 
 
+class ObligationSerializer(Shape):
+    kind = Word(ObligationKind)
+    participant = serializers.IntegerField(help_text="Position in the request, from 0.")
+    rule = serializers.CharField()
+    citation = serializers.CharField()
+
+
 class DeciderSerializer(Shape):
     kind = serializers.CharField(source="actor_kind")
     code = serializers.CharField(source="actor_code")
@@ -286,6 +391,10 @@ class DecisionSerializer(Shape):
     request = DecisionRequestSerializer()
     granted = GrantedSerializer(many=True)
     denials = DenialSerializer(many=True)
+    obligations = ObligationSerializer(many=True)
+    rules = serializers.ListField(
+        child=serializers.CharField(), help_text="The rules of law that what is granted was judged by."
+    )
     policy_epoch = serializers.IntegerField()
     rule_set = serializers.CharField()
     actor = DeciderSerializer(source="*")
@@ -299,10 +408,31 @@ class RetentionForm(StrictSerializer):
     days = WholeNumber(min_value=0, max_value=MAX_DAYS)
 
 
+class CapSerializer(Shape):
+    rule = serializers.CharField()
+    citation = serializers.CharField()
+    days = serializers.IntegerField()
+
+
 class RetentionSerializer(Shape):
     category = Word(Category)
     days = serializers.IntegerField(allow_null=True, help_text="Null where only erasure ends it.")
     own = serializers.BooleanField(help_text="False: the default, because the project has set none.")
+    caps = CapSerializer(many=True, help_text="What the law allows at most; a term cannot exceed it.")
+
+
+class TermSerializer(Shape):
+    category = Word(Category)
+    days = serializers.IntegerField()
+
+
+class RetentionScheduleSerializer(Shape):
+    project = serializers.CharField()
+    version = serializers.IntegerField()
+    published_at = serializers.CharField()
+    sha256 = serializers.CharField()
+    terms = TermSerializer(many=True)
+    destruction = serializers.CharField()
 
 
 class RetentionListSerializer(Shape):

@@ -46,12 +46,73 @@ class Context(StrEnum):
     UNKNOWN = "unknown"
 
 
-class GrantState(StrEnum):
-    """ISO/IEC TS 27560 event states that this version produces."""
+class AgeBand(StrEnum):
+    """How old the person was when they answered, as far as consent law asks. Years, both ends included."""
 
+    UNSTATED = "unstated"
+    UNDER_13 = "under_13"
+    FROM_13 = "13_to_15"
+    FROM_16 = "16_to_17"
+    ADULT = "adult"
+
+
+class Ground(StrEnum):
+    """The documented ground on which a purpose infers emotion at work or in education (EU AI Act, art. 5(1)(f))."""
+
+    NONE = "none"
+    MEDICAL = "medical"
+    SAFETY = "safety"
+
+
+class RepresentativeRelation(StrEnum):
+    """What makes somebody a representative."""
+
+    PARENT = "parent"
+    GUARDIAN = "guardian"
+    MANDATE = "mandate"
+    """A power of attorney, or appointed by a court."""
+
+
+class ObligationKind(StrEnum):
+    """What an allowed act must do besides."""
+
+    MASK = "mask"
+    """Leave this participant's channel out of what is kept."""
+
+
+class GrantState(StrEnum):
+    """ISO/IEC TS 27560 event states. Only `GIVEN` opens anything."""
+
+    REQUESTED = "requested"
     GIVEN = "given"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    """A newer record answers for this scope."""
+    INVALIDATED = "invalidated"
+    """It turned out never to have been consent."""
+    RENEWAL_DUE = "renewal_due"
+    """Not in force until the person answers again; what was derived is kept, unread, until then or until its term."""
+
+
+HOLDS: frozenset[GrantState] = frozenset({GrantState.GIVEN, GrantState.RENEWAL_DUE})
+"""States in which what was derived under a grant is kept."""
+
+LIVE: frozenset[GrantState] = HOLDS | {GrantState.REQUESTED}
+"""States that a withdrawal ends: what is in force, what waits for renewal, what waits for an answer."""
+
+
+class EndCause(StrEnum):
+    """Why grants ended."""
+
+    WITHDRAWAL = "withdrawal"
+    ERASURE = "erasure"
+    TERM = "term"
+    EVENT = "event"
+    INVALIDATION = "invalidation"
+    REPRESENTATION = "representation"
+    NOTICE = "notice"
 
 
 class LawfulBasis(StrEnum):
@@ -69,6 +130,8 @@ class EvidenceMethod(StrEnum):
     WEB_FORM = "web_form"
     PAPER = "paper"
     SPOKEN = "spoken"
+    WRITTEN_RELEASE = "written_release"
+    """Signed on paper or electronically, and naming what is collected, why and for how long (740 ILCS 14/10)."""
     API_ATTESTATION = "api_attestation"
 
 
@@ -98,10 +161,14 @@ class DenialReason(StrEnum):
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    USES_CONSUMED = "uses_consumed"
+    REPRESENTATION_ENDED = "representation_ended"
     NOTICE_SUPERSEDED = "notice_superseded"
+    RENEWAL_DUE = "renewal_due"
     RECORDED_BEFORE_CONSENT = "recorded_before_consent"
     RECORDED_IN_FUTURE = "recorded_in_future"
     LAW = "law"
+    ROLE_RELABELLED = "role_relabelled"
     PARTICIPANT_UNBOUND = "participant_unbound"
     NOT_EXPLICIT = "not_explicit"
     NO_SCOPE_REQUESTED = "no_scope_requested"

@@ -89,6 +89,8 @@ class Demo:
                     "lawful_basis": "consent",
                     "scopes": [*SCOPES, "audio.store"],
                     "contexts": ["support"],
+                    "jurisdictions": ["DE"],
+                    "dpia_reference": "DPIA 2026/7",
                 },
             ),
         )
@@ -263,13 +265,15 @@ class Demo:
         return str(subject["code"])
 
     def submit(self, subject: str, role: str, scopes: list[str]) -> Answer:
+        now = datetime.now(UTC)
         return self.app.post(
             "/v1/recordings",
             {
                 "purpose": self.purpose["code"],
                 "context": "support",
                 "jurisdiction": "DE",
-                "recorded_at": datetime.now(UTC).isoformat(),
+                "recorded_at": now.isoformat(),
+                "exposure_notice_shown_at": (now - timedelta(seconds=30)).isoformat(),
                 "participants": [{"subject": subject, "role": role}],
                 "scopes": scopes,
             },
@@ -288,6 +292,7 @@ class Demo:
                     "given": True,
                     "explicit": True,
                     "given_at": datetime.now(UTC).isoformat(),
+                    "jurisdiction": "DE",
                     "evidence": {"method": "web_form", "origin": "quickstart demo", "sha256": self.notice["sha256"]},
                 },
             ),

@@ -5,7 +5,8 @@ import io
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -16,9 +17,17 @@ from analysis import submission
 from analysis.models import Recording
 from audit import sequencing, signing, trail
 from audit.models import Log
-from consent import gate, granting, publishing, subjects
-from consent.models import ConsentRecord, Notice, Purpose, Subject
-from consent.vocabulary import Context, EvidenceMethod, LawfulBasis, ParticipantRole, Scope
+from consent import gate, granting, publishing, representing, subjects
+from consent.models import ConsentRecord, Notice, Purpose, Representation, Subject
+from consent.vocabulary import (
+    AgeBand,
+    Context,
+    EvidenceMethod,
+    LawfulBasis,
+    ParticipantRole,
+    RepresentativeRelation,
+    Scope,
+)
 
 ACTOR = trail.system("tests")
 ALL_SCOPES = tuple(Scope)
@@ -71,6 +80,7 @@ class World:
         given_at: datetime | None = None,
         expires_at: datetime | None = None,
         covers_recorded_from: datetime | None = None,
+        **more: Any,
     ) -> ConsentRecord:
         return granting.record_consent(
             self.project,
@@ -82,10 +92,10 @@ class World:
                 given=given,
                 explicit=explicit,
                 given_at=given_at or timezone.now(),
-                evidence_method=EvidenceMethod.WEB_FORM,
                 evidence_sha256=self.notice.sha256,
                 expires_at=expires_at,
                 covers_recorded_from=covers_recorded_from,
+                **{"evidence_method": EvidenceMethod.WEB_FORM, "age_band": AgeBand.ADULT, **more},
             ),
             actor=ACTOR,
         )
@@ -97,15 +107,20 @@ class World:
         role: ParticipantRole = ParticipantRole.CUSTOMER,
         context: Context = Context.SUPPORT,
         recorded_at: datetime | None = None,
+        jurisdiction: str = "unknown",
+        **more: Any,
     ) -> gate.GateRequest:
+        """A question about a recording of now, before which people were told what would be used on them."""
+        recorded_at = recorded_at or timezone.now()
         return gate.GateRequest(
             project=self.project.pk,
             purpose=self.purpose.code,
             context=context,
-            jurisdiction="unknown",
-            recorded_at=recorded_at or timezone.now(),
+            jurisdiction=jurisdiction,
+            recorded_at=recorded_at,
             participants=tuple(people or [gate.Participant(self.subject.code, role)]),
             scopes=tuple(scopes),
+            **{"exposure_notice_shown_at": recorded_at - timedelta(minutes=1), **more},
         )
 
     def submission(self, *scopes: Scope, people: Sequence[gate.Participant] | None = None) -> submission.Submission:
@@ -117,6 +132,7 @@ class World:
             recorded_at=request.recorded_at,
             participants=request.participants,
             scopes=request.scopes,
+            exposure_notice_shown_at=request.exposure_notice_shown_at,
         )
 
     def upload(self, audio: bytes, *scopes: Scope, people: Sequence[gate.Participant] | None = None) -> Recording:
@@ -130,6 +146,7 @@ def make_world(
     scopes: Sequence[Scope] = ALL_SCOPES,
     contexts: Sequence[Context] = (Context.SUPPORT,),
     project: Project | None = None,
+    **more: Any,
 ) -> World:
     project = project or make_project()
     notice = publishing.draft_notice(
@@ -149,9 +166,26 @@ def make_world(
         lawful_basis=LawfulBasis.CONSENT,
         scopes=scopes,
         contexts=contexts,
+        **{"dpia_reference": "DPIA 2026/7", **more},
         actor=ACTOR,
     )
     return World(project.organization, project, notice, purpose, subjects.register(project, actor=ACTOR))
+
+
+def make_representative(
+    subject: Subject, *, of_child: bool = True, ends_at: datetime | None = None, identity: str = "their mother"
+) -> Representation:
+    """Somebody who acts for the subject; for a child until it comes of age."""
+    return representing.register(
+        subject,
+        relation=RepresentativeRelation.PARENT if of_child else RepresentativeRelation.MANDATE,
+        identity=identity,
+        proof_sha256=sha256(b"a birth certificate"),
+        proof_reference="file 7-12",
+        of_child=of_child,
+        ends_at=ends_at or (timezone.now() + timedelta(days=2000) if of_child else None),
+        actor=ACTOR,
+    )
 
 
 def sign_log(organization: Organization) -> Log:

@@ -40,6 +40,7 @@ def answer(world: World, *scopes: Scope, **other: str) -> dict[str, object]:
         "explicit": "on",
         "given_at_0": now.strftime("%Y-%m-%d"),
         "given_at_1": now.strftime("%H:%M:%S"),
+        "jurisdiction": "DE",
         "method": "paper",
         "shown": "on",
         **other,

@@ -44,6 +44,8 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     consent_errors.InvalidRecord: (422, "Record contradicts itself or the rules"),
     consent_errors.SubjectErased: (410, "Subject erased"),
     consent_errors.NothingToWithdraw: (409, "Nothing to withdraw"),
+    consent_errors.RepresentationEnded: (409, "No longer represents the person"),
+    consent_errors.SecondPersonNeeded: (409, "A second person must approve"),
     consent_errors.DuplicateSubject: (409, "Subject exists already"),
     # analysis
     analysis_errors.RecordingNotReceivable: (409, "Recording takes no audio now"),
@@ -194,7 +196,7 @@ def _more(exc: Exception) -> dict[str, Any]:
     if isinstance(exc, ValidationError):
         return {"errors": list(_field_problems(exc.detail))}
     if isinstance(exc, consent_errors.InvalidRecord):
-        return {"errors": [_field(exc.field, exc.code, str(exc))]}
+        return {"errors": [_field(field, exc.code, message) for field, message in exc.problems]}
     if isinstance(exc, ReferenceUnknown):
         return {"errors": [_field(exc.field, exc.default_code, str(exc.detail))]}
     if isinstance(exc, UnknownParameter):

@@ -5,6 +5,8 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from analysis import api as analysis
 from consent import api as consent
+from consent import api_representatives as representatives
+from consent import schedule
 from voxgov import audit_api, audit_stream, docs_pages, exports_api, health, log_api, webhooks_api
 
 v1: list[URLPattern | URLResolver] = [
@@ -17,11 +19,18 @@ v1: list[URLPattern | URLResolver] = [
     path("subjects/lookup", consent.SubjectLookup.as_view()),
     path("subjects/<uuid:code>", consent.OneSubject.as_view()),
     path("subjects/<uuid:code>/withdraw", consent.SubjectWithdrawal.as_view()),
+    path("subjects/<uuid:code>/events", consent.SubjectEvents.as_view()),
+    path("subjects/<uuid:code>/role-changes", consent.SubjectRoleChange.as_view()),
+    path("subjects/<uuid:code>/representatives", representatives.SubjectRepresentatives.as_view()),
+    path("representatives/<uuid:code>/end", representatives.RepresentativeEnd.as_view()),
     path("consents", consent.Consents.as_view()),
     path("consents/<uuid:code>", consent.OneConsent.as_view()),
+    path("consent-requests", consent.ConsentRequests.as_view()),
+    path("consents/<uuid:code>/invalidate", consent.ConsentInvalidation.as_view()),
     path("consents/<uuid:code>/withdraw", consent.ConsentWithdrawal.as_view()),
     path("decisions", consent.Decisions.as_view()),
     path("decisions/<uuid:code>", consent.OneDecision.as_view()),
+    path("retention-schedule", consent.PublicSchedule.as_view()),
     path("retention-policies", consent.RetentionPolicies.as_view()),
     path("retention-policies/<str:category>", consent.OneRetentionPolicy.as_view()),
     path("recordings", analysis.Recordings.as_view()),
@@ -57,6 +66,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include(v1)),
     path("v1/schema/", docs_pages.Schema.as_view(), name="schema"),
     path("v1/docs/", docs_pages.Docs.as_view(url_name="schema"), name="docs"),
+    path("policies/<uuid:project>/retention", schedule.public_page),
     path("problems/<slug:code>", docs_pages.problem_page),
     path("health/live", health.Live.as_view()),
     path("health/ready", health.Ready.as_view()),

@@ -42,11 +42,13 @@ def operator(world: World) -> Caller:
 
 
 def recording_form(world: World, *scopes: Scope, **changes: Any) -> dict[str, Any]:
+    now = timezone.now()
     return {
         "purpose": world.purpose.code,
         "context": "support",
         "jurisdiction": "DE",
-        "recorded_at": timezone.now().isoformat(),
+        "recorded_at": now.isoformat(),
+        "exposure_notice_shown_at": (now - timedelta(minutes=1)).isoformat(),
         "participants": [{"subject": world.subject.code, "role": "customer", "channel": 0}],
         "scopes": [scope.value for scope in scopes or (Scope.TRANSCRIBE,)],
         **changes,

@@ -12,6 +12,7 @@ from django.utils import timezone
 from analysis import claiming, pipeline
 from analysis.audio import keep_audio
 from analysis.models import Analysis, Result
+from analysis.plan import Keeping
 from analysis.states import AnalysisState
 from audit.models import Event
 from consent.vocabulary import Scope
@@ -80,7 +81,8 @@ def test_an_outage_in_the_middle_leaves_nothing_half_written(world: World, monke
 
     def keep(held: pipeline._Job) -> None:
         with outage():
-            keep_audio(held.recording, held.permit, lambda fraction: None)
+            as_uploaded = Keeping(held.request.participants, frozenset())
+            keep_audio(held.recording, held.permit, as_uploaded, (), lambda fraction: None)
 
     monkeypatch.setattr(pipeline, "_work", keep)
     run(job)

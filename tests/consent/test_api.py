@@ -43,6 +43,7 @@ def consent_form(world: World, **changes: Any) -> dict[str, Any]:
         "given": True,
         "explicit": True,
         "given_at": (timezone.now() - timedelta(minutes=5)).isoformat(),
+        "jurisdiction": "DE",
         "evidence": {"method": "web_form", "origin": "https://shop.example", "sha256": world.notice.sha256},
         **changes,
     }
@@ -186,11 +187,14 @@ def test_a_person_withdraws_everything_when_nothing_is_named(world: World, manag
     assert {entry["scope"] for entry in answer.body["closed"]} == {"speech.transcribe", "speech.prosody"}
 
 
-def test_a_superseded_consent_is_shown_as_given_and_not_in_force(world: World, manager: Caller) -> None:
+def test_a_superseded_consent_says_by_which_and_is_not_in_force(world: World, manager: Caller) -> None:
     old = manager.post("/v1/consents", consent_form(world)).body["code"]
-    manager.post("/v1/consents", consent_form(world))
+    new = manager.post("/v1/consents", consent_form(world)).body["code"]
     shown = manager.get(f"/v1/consents/{old}").body
-    assert {(scope["state"], scope["in_force"]) for scope in shown["scopes"]} == {("given", False)}
+    assert {(scope["state"], scope["in_force"]) for scope in shown["scopes"]} == {("superseded", False)}
+    assert {step["superseded_by"] for step in shown["history"] if step["state"] == "superseded"} == {new}
+    listed = manager.get("/v1/consents?state=superseded").body["results"]
+    assert [record["code"] for record in listed] == [old]
 
 
 def test_a_consent_is_not_in_force_under_a_superseded_notice_or_a_closed_purpose(world: World, manager: Caller) -> None:
@@ -307,9 +311,9 @@ def test_decisions_are_listed_and_read_with_what_was_missing(world: World, manag
 
 def test_a_retention_policy_is_read_and_set_by_who_may(world: World, officer: Caller, manager: Caller) -> None:
     before = officer.get("/v1/retention-policies/kept_audio")
-    assert before.body == {"category": "kept_audio", "days": 90, "own": False}
+    assert before.body == {"category": "kept_audio", "days": 90, "own": False, "caps": []}
     after = officer.call("PUT", "/v1/retention-policies/kept_audio", {"days": 30})
-    assert after.body == {"category": "kept_audio", "days": 30, "own": True}
+    assert after.body == {"category": "kept_audio", "days": 30, "own": True, "caps": []}
     assert RetentionPolicy.objects.get(project=world.project).days == 30
     assert Event.objects.filter(log=world.organization.code, name="consent:retention-policy:changed").count() == 1
     assert officer.get("/v1/retention-policies/identity").body["days"] is None

@@ -40,7 +40,9 @@ def refused_field(world: World, **changes: object) -> str:
 def test_each_scope_gets_its_own_revision_and_one_current_row(world: World) -> None:
     record = world.consent(Scope.TRANSCRIBE, Scope.PROSODY)
     again = world.consent(Scope.TRANSCRIBE)
-    assert Grant.objects.filter(record=record).count() == 2
+    assert Grant.objects.filter(record=record, revision=1).count() == 2
+    superseded = Grant.objects.get(record=record, revision=2)
+    assert (superseded.scope, superseded.state, superseded.superseded_by) == (Scope.TRANSCRIBE, "superseded", again)
     current = CurrentGrant.objects.get(subject=world.subject, purpose=world.purpose, scope=Scope.TRANSCRIBE)
     assert current.grant.record == again
 

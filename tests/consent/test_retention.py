@@ -8,12 +8,14 @@ import structlog
 from axes.models import AccessAttempt
 from django.utils import timezone
 
+from accounts.roles import Role
 from audit.models import Event, EventReference
-from consent import gate, retention
+from consent import gate, publishing, retention, schedule, terms
 from consent.errors import ConsentDenied, InvalidRecord
 from consent.inventory import DEFAULT_DAYS, INSTALLATION_DAYS, Category
 from consent.models import Decision, RetentionPolicy
-from consent.vocabulary import Action, Scope
+from consent.vocabulary import Action, Context, EvidenceMethod, LawfulBasis, Scope
+from tests.callers import Caller, Nobody
 from tests.factories import ACTOR, World, make_world
 
 Superuser = Callable[[str], object]
@@ -21,9 +23,9 @@ Superuser = Callable[[str], object]
 
 def test_a_project_without_a_policy_has_the_default() -> None:
     world = make_world()
-    assert retention.days_for(world.project, Category.RESULTS) == DEFAULT_DAYS[Category.RESULTS]
+    assert terms.days_for(world.project, Category.RESULTS) == DEFAULT_DAYS[Category.RESULTS]
     retention.set_policy(world.project, Category.RESULTS, 7, actor=ACTOR)
-    assert retention.days_for(world.project, Category.RESULTS) == 7
+    assert terms.days_for(world.project, Category.RESULTS) == 7
 
 
 def test_a_term_for_what_only_erasure_ends_is_refused_and_so_is_a_silly_one() -> None:
@@ -67,7 +69,7 @@ def test_no_project_sets_the_term_of_who_signed_in_and_the_sweep_ends_it_once() 
     with pytest.raises(InvalidRecord):
         retention.set_policy(world.project, Category.STAFF_ACCESS, 0, actor=ACTOR)
     RetentionPolicy.objects.create(project=world.project, category=Category.STAFF_ACCESS.value, days=0)
-    assert retention.days_for(world.project, Category.STAFF_ACCESS) == INSTALLATION_DAYS[Category.STAFF_ACCESS]
+    assert terms.days_for(world.project, Category.STAFF_ACCESS) == INSTALLATION_DAYS[Category.STAFF_ACCESS]
     locked_out, old = (
         AccessAttempt.objects.create(username=name, ip_address="192.0.2.1", user_agent="u", failures_since_start=8)
         for name in ("locked out", "old")
@@ -114,3 +116,76 @@ def test_the_database_refuses_to_prune_fresh_decisions() -> None:
     world = make_world()
     with pytest.raises(Error, match="at least 30 days"), connection.cursor() as cursor:
         cursor.execute("SELECT consent_prune_old_decisions(%s, now(), 10)", [world.project.pk])
+
+
+def test_configuration_cannot_exceed_a_cap_of_the_law() -> None:
+    texas = make_world(scopes=[Scope.IDENTIFY], jurisdictions=["US-TX"])
+    illinois = make_world(scopes=[Scope.IDENTIFY], jurisdictions=["US-IL", "DE"])
+    germany = make_world(scopes=[Scope.IDENTIFY], jurisdictions=["DE"])
+    for world, longest in ((texas, 365), (illinois, 3 * 365)):
+        with pytest.raises(InvalidRecord) as refused:
+            retention.set_policy(world.project, Category.VOICEPRINTS, longest + 1, actor=ACTOR)
+        assert refused.value.field == "days"
+        retention.set_policy(world.project, Category.VOICEPRINTS, longest, actor=ACTOR)
+        assert terms.days_for(world.project, Category.VOICEPRINTS) == longest
+    retention.set_policy(germany.project, Category.VOICEPRINTS, 2000, actor=ACTOR)
+
+
+def test_a_purpose_whose_place_nobody_states_is_capped_by_the_strictest_law() -> None:
+    world = make_world(scopes=[Scope.IDENTIFY])
+    with pytest.raises(InvalidRecord, match=r"503\.001"):
+        retention.set_policy(world.project, Category.VOICEPRINTS, 366, actor=ACTOR)
+
+
+def test_a_cap_that_comes_later_holds_against_the_policy_that_was_there() -> None:
+    world = make_world(scopes=[Scope.IDENTIFY], jurisdictions=["DE"])
+    retention.set_policy(world.project, Category.VOICEPRINTS, 2000, actor=ACTOR)
+    publishing.create_purpose(
+        world.project,
+        name="in Texas too",
+        series=world.notice.series,
+        lawful_basis=LawfulBasis.CONSENT,
+        scopes=[Scope.IDENTIFY],
+        contexts=[Context.SUPPORT],
+        jurisdictions=["US-TX"],
+        dpia_reference="DPIA 2026/8",
+        actor=ACTOR,
+    )
+    assert terms.days_for(world.project, Category.VOICEPRINTS) == 365
+
+
+def test_a_published_schedule_is_read_by_anyone_and_follows_every_change() -> None:
+    world = make_world()
+    officer = Caller(world.project, Role.DATA_PROTECTION_OFFICER)
+    page = f"/policies/{world.project.code}/retention"
+    assert Nobody().get(page).status == 404
+    retention.set_policy(world.project, Category.RESULTS, 100, actor=ACTOR)
+    assert Nobody().get(page).status == 404
+    made = officer.post("/v1/retention-schedule")
+    assert (made.status, made.body["version"]) == (201, 1), made
+    assert Nobody().get(page).body == made.body
+    retention.set_policy(world.project, Category.RESULTS, 30, actor=ACTOR)
+    shown = Nobody().get(page).body
+    assert shown["version"] == 2
+    assert {"category": "results", "days": 30} in shown["terms"]
+    assert Nobody().post(page).status == 405
+    assert Nobody().get(f"/policies/{make_world().project.code}/retention").status == 404
+
+
+def test_bipa_opens_voiceprints_once_the_schedule_is_published() -> None:
+    world = make_world()
+    until = timezone.now() + timedelta(days=300)
+    world.consent(Scope.IDENTIFY, evidence_method=EvidenceMethod.WRITTEN_RELEASE, expires_at=until)
+    asked = world.ask(Scope.IDENTIFY, jurisdiction="US-IL")
+    assert [denial.rule for denial in gate.evaluate(asked).denials] == ["bipa-15-a"]
+    schedule.publish(world.project, actor=ACTOR)
+    assert gate.evaluate(asked).allowed
+
+
+def test_a_published_schedule_never_changes() -> None:
+    from django.db import Error, connection
+
+    schedule.publish(make_world().project, actor=ACTOR)
+    for statement in ("UPDATE consent_retentionschedule SET version = 9", "DELETE FROM consent_retentionschedule"):
+        with pytest.raises(Error, match="permission denied"), connection.cursor() as cursor:
+            cursor.execute(statement)

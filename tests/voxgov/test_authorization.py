@@ -113,6 +113,7 @@ class Household:
             "events": str(event.code),
             "webhooks": webhooks.create(world.organization.code, WEBHOOK, actor=factories.ACTOR).webhook.code,
             "notice_series": world.notice.series.code,
+            "representatives": factories.make_representative(world.subject).code,
         }
         return cls(world, codes, caller)
 
@@ -131,6 +132,14 @@ class Household:
             "purposes_update": {"active": True},
             "subjects_create": {"external_reference": "new"},
             "subjects_lookup": {"external_reference": "nobody's"},
+            "role_changes_create": {"role": "customer"},
+            "representatives_create": {
+                "relation": "parent",
+                "identity": "their mother",
+                "proof": {"sha256": "0" * 64},
+                "of_child": True,
+                "ends_at": "2099-01-01T00:00:00Z",
+            },
             "subjects_withdraw": {"purpose": self.codes["purposes"], "scopes": ["speech.transcribe"]},
             "consents_create": {
                 "subject": self.codes["subjects"],
@@ -140,8 +149,21 @@ class Household:
                 "given": True,
                 "explicit": True,
                 "given_at": moment,
+                "jurisdiction": "DE",
+                "representative": self.codes["representatives"],
                 "evidence": {"method": "web_form", "sha256": self.world.notice.sha256},
             },
+            "consent_requests_create": {
+                "subject": self.codes["subjects"],
+                "purpose": self.codes["purposes"],
+                "notice": self.codes["notices"],
+                "scopes": ["speech.transcribe"],
+                "asked_at": moment,
+                "jurisdiction": "DE",
+                "evidence": {"method": "web_form", "sha256": self.world.notice.sha256},
+            },
+            "consents_invalidate": {"scopes": ["speech.transcribe"]},
+            "subjects_report_event": {"event": "contract_ended", "purpose": self.codes["purposes"]},
             "consents_withdraw": {"scopes": ["speech.transcribe"]},
             "retention_set": {"days": 10},
             "webhooks_create": {"url": WEBHOOK},

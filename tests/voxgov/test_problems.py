@@ -66,6 +66,7 @@ INSIDE = {
     "lease_lost",
     "cancelled",
     "consent_changed",
+    "state_outside_emotion",
 }
 
 

@@ -1,0 +1,101 @@
+"""What an answer does to the answers before it: the newer one counts, scope by scope, and the older says which superseded it.
+
+An answer given before a refusal or withdrawal that is known cannot undo it, however late it comes in. A refusal that replaces a
+grant destroys what rested on it. A request opens nothing and closes nothing.
+"""
+
+from collections.abc import Collection
+
+from audit import trail
+from audit.entry import Actor, ObjectKind, Reference
+from audit.events import EventName
+from consent import subjects
+from consent.closing import note_ended, order_destruction
+from consent.errors import InvalidRecord
+from consent.models import ConsentRecord, CurrentGrant, Grant, Subject
+from consent.revising import revise
+from consent.vocabulary import HOLDS, GrantState, Scope
+
+_EVENTS = {
+    GrantState.GIVEN: EventName.GRANT_GIVEN,
+    GrantState.REFUSED: EventName.GRANT_REFUSED,
+    GrantState.REQUESTED: EventName.GRANT_REQUESTED,
+}
+_FINAL = (GrantState.REFUSED, GrantState.WITHDRAWN, GrantState.INVALIDATED)
+
+
+def answer(
+    record: ConsentRecord,
+    subject: Subject,
+    scopes: Collection[Scope],
+    state: GrantState,
+    *,
+    actor: Actor,
+    reason: str = "",
+) -> None:
+    """Puts the record's scopes into that state, now: given, refused or requested. The caller holds the subject's lock.
+
+    Raises `InvalidRecord` for an answer that a later refusal or withdrawal has overtaken.
+    """
+    named = sorted(set(scopes))
+    if state is not GrantState.REFUSED:
+        _require_latest(record, named)
+    before = list(
+        CurrentGrant.objects.filter(subject=subject, purpose=record.purpose_id, scope__in=named)
+        .exclude(grant__record=record)
+        .select_related("grant__record", "purpose")
+    )
+    held = [row for row in before if row.grant.state in HOLDS]
+    if state is GrantState.REQUESTED:
+        kept = {row.scope for row in held}
+        for scope in named:
+            revise(record, scope, state, actor=actor, reason=reason, current=scope.value not in kept)
+    else:
+        for row in before:
+            if row.grant.state in HOLDS or row.grant.state == GrantState.REQUESTED:
+                revise(
+                    row.grant.record, row.scope, GrantState.SUPERSEDED, actor=actor, current=False, superseded_by=record
+                )
+        for scope in named:
+            revise(record, scope, state, actor=actor, reason=reason)
+    epoch = subjects.move_consent_epoch(subject)
+    orders = []
+    if state is GrantState.REFUSED and held:
+        orders = order_destruction(subject, held, "refusal")
+        note_ended(subject, held)
+    elif state is GrantState.GIVEN and held:
+        # The new terms may be narrower: a backup from before them must not open the gate on the old ones again.
+        note_ended(subject, held, GrantState.SUPERSEDED)
+    trail.record(
+        _EVENTS[state],
+        organization=subject.project.organization.code,
+        actor=actor,
+        objects=[
+            Reference(ObjectKind.CONSENT, record.code),
+            Reference(ObjectKind.SUBJECT, subject.code, epoch),
+            Reference(ObjectKind.PURPOSE, record.purpose.code),
+            Reference(ObjectKind.NOTICE, record.notice.code),
+        ],
+        reason=reason,
+        detail={
+            "scopes": [scope.value for scope in named],
+            "notice_sha256": record.notice.sha256,
+            "evidence_sha256": record.evidence_sha256,
+            "explicit": record.explicit,
+            "represented": record.representation_id is not None,
+            "destruction_ordered": len(orders),
+        },
+    )
+
+
+def _require_latest(record: ConsentRecord, scopes: Collection[Scope]) -> None:
+    if Grant.objects.filter(
+        record__subject=record.subject_id,
+        record__purpose=record.purpose_id,
+        scope__in=list(scopes),
+        state__in=[state.value for state in _FINAL],
+        at__gt=record.given_at,
+    ).exists():
+        raise InvalidRecord(
+            "given_at", "is earlier than a refusal or withdrawal; record what the person answered since"
+        )

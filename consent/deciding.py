@@ -1,0 +1,110 @@
+"""Recording what the gate answered: one Decision and one event, in the caller's transaction."""
+
+from typing import Any
+
+from accounts.models import Project
+from audit import trail
+from audit.entry import Actor, ObjectKind, Reference
+from audit.events import EventName
+from consent.models import Decision, RestrictedRole, Subject
+from consent.verdicts import Denial, GateRequest, Verdict
+from consent.vocabulary import Action
+
+
+def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object_code: str) -> str:
+    """Writes the Decision and its event; returns the decision's code."""
+    request = verdict.request
+    project = Project.objects.only("pk", "code").get(pk=request.project)
+    # Whoever is erased, or never was in this project, is not named: nothing would ever take that name away again.
+    named = {
+        subject: subject if subject in verdict.consent_epochs and subject not in verdict.erased else "not named"
+        for subject in [p.subject for p in request.participants]
+    }
+    known = sorted(subject for subject, name in named.items() if subject == name)
+    decision = Decision.objects.create(
+        project=project,
+        action=action.value,
+        object_code=object_code,
+        allowed=allowed,
+        subjects=known,
+        request=_asked(request, named),
+        granted=[{"subject": g.subject, "scope": g.scope.value, "grant": g.grant} for g in verdict.granted],
+        denials=[_denied(denial, named) for denial in verdict.denials],
+        obligations=[
+            {"kind": o.kind.value, "participant": o.participant, "rule": o.rule, "citation": o.citation}
+            for o in verdict.obligations
+        ],
+        rules=sorted(verdict.rules),
+        policy_epoch=verdict.policy_epoch,
+        rule_set=verdict.rule_set,
+        actor_kind=actor.kind.value,
+        actor_code=actor.code,
+    )
+    _remember_roles(verdict, set(known))
+    reasons = sorted({f"{d.reason}:{d.rule}" if d.rule else d.reason.value for d in verdict.denials})
+    trail.record(
+        EventName.DECISION_ALLOWED if allowed else EventName.DECISION_DENIED,
+        organization=verdict.organization,
+        actor=actor,
+        objects=[
+            Reference(ObjectKind.DECISION, decision.code),
+            *[Reference(ObjectKind.SUBJECT, subject, verdict.consent_epochs[subject]) for subject in known],
+            Reference(ObjectKind.PROJECT, project.code),
+        ],
+        outcome="allow" if allowed else "deny",
+        reason=", ".join(reasons),
+        detail={
+            "action": action.value,
+            "scopes": [scope.value for scope in request.scopes],
+            "granted": sorted({g.scope.value for g in verdict.granted}),
+            "obligations": [f"{o.kind} {o.participant}" for o in verdict.obligations],
+            "rule_set": verdict.rule_set,
+            "policy_epoch": verdict.policy_epoch,
+        },
+    )
+    return decision.code
+
+
+def _remember_roles(verdict: Verdict, known: set[str]) -> None:
+    """Whoever was denied for their role is remembered in it, so that another role alone opens nothing."""
+    roles = {person.subject: person.role for person in verdict.request.participants}
+    denied = sorted({denial.subject for denial in verdict.denials if denial.by_role} & known)
+    if not denied:
+        return
+    ids = Subject.objects.filter(project=verdict.request.project, code__in=denied).values_list("code", "pk")
+    RestrictedRole.objects.bulk_create(
+        [RestrictedRole(subject_id=number, role=roles[code].value) for code, number in ids], ignore_conflicts=True
+    )
+
+
+def _asked(request: GateRequest, named: dict[str, str]) -> dict[str, Any]:
+    shown = request.exposure_notice_shown_at
+    return {
+        "purpose": request.purpose,
+        "context": request.context.value,
+        "jurisdiction": request.jurisdiction,
+        "recorded_at": request.recorded_at.isoformat(),
+        "exposure_notice_shown_at": None if shown is None else shown.isoformat(),
+        "participants": [
+            {
+                "subject": named[person.subject],
+                "role": person.role.value,
+                "channel": person.channel,
+                "jurisdiction": person.jurisdiction,
+            }
+            for person in request.participants
+        ],
+        "scopes": [scope.value for scope in request.scopes],
+    }
+
+
+def _denied(denial: Denial, named: dict[str, str]) -> dict[str, str]:
+    return {
+        "subject": named.get(denial.subject, denial.subject),
+        "scope": denial.scope,
+        "reason": denial.reason.value,
+        "message": denial.message,
+        "remedy": denial.remedy,
+        "rule": denial.rule,
+        "citation": denial.citation,
+    }
