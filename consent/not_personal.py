@@ -78,7 +78,7 @@ _VAULT = {
     "vault.SealedBlob": "id code organization key_class owners scope plaintext_size sealed_size sha256 created_at",
 }
 
-_JOURNAL = {"vault.JournalNote": "id kind body at"}
+_JOURNAL = {"vault.JournalNote": "id kind body at", "vault.JournalMark": "id number"}
 
 _MODELS = {"analysis.Result": "model"}
 

@@ -29,7 +29,7 @@ from django.utils import timezone
 from vault import keys as key_store
 from vault.errors import JournalBroken, JournalUnwritten, StorageUnavailable
 from vault.format import InputKey
-from vault.models import JournalNote
+from vault.models import JournalMark, JournalNote
 from vault.provider import STANDING
 from vault.storage import storage_errors, sync_directory
 
@@ -95,10 +95,11 @@ def flush() -> int:
             if not notes:
                 return written
             try:
-                _append([_encoded(note) for note in notes])
+                number = _append([_encoded(note) for note in notes])
             except StorageUnavailable as error:
                 raise JournalUnwritten(f"it is in force, but not in the journal yet: {error}") from error
             JournalNote.objects.filter(pk__in=[note.pk for note in notes]).delete()
+            JournalMark.objects.update_or_create(pk=1, defaults={"number": number})
             written += len(notes)
 
 
@@ -122,6 +123,11 @@ def entries() -> Iterator[Entry]:
             raise JournalBroken(f"line {body['number']} does not follow line {number}")
         number, before = body["number"], _digest(line)
         yield _opened(body, private)
+    mark = JournalMark.objects.values_list("number", flat=True).first() or 0
+    if (number or 0) < mark:
+        raise JournalBroken(
+            f"the journal ends with line {number or 0}, and this database has written line {mark}: it was cut"
+        )
 
 
 def last_number() -> int:
@@ -148,7 +154,8 @@ def _encoded(note: JournalNote) -> bytes:
     return json.dumps({"at": note.at.isoformat(), "kind": note.kind, "body": note.body}).encode()
 
 
-def _append(texts: list[bytes]) -> None:
+def _append(texts: list[bytes]) -> int:
+    """Returns the number of the last line."""
     recipient = _public_key()
     with storage_errors("written"), _locked():
         number, before = _last()
@@ -166,6 +173,7 @@ def _append(texts: list[bytes]) -> None:
             os.fsync(file.fileno())
         if fresh:
             sync_directory(_root())
+    return number
 
 
 def _sealed(text: bytes, recipient: X25519PublicKey, number: int, before: str) -> bytes:

@@ -113,3 +113,13 @@ class JournalNote(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+
+class JournalMark(models.Model):
+    """How far the journal had got when this database last wrote to it; one row. A journal that is shorter was cut."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    number = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return str(self.number)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 
+from accounts import membership
 from accounts.models import ApiClient, Organization, User
 from analysis import deletion
 from audit import ports as audit_ports
@@ -28,7 +29,8 @@ def plug_in() -> None:
 
 def _replay(entry: Entry) -> bool:
     """Each room puts its own kinds of journal entries into force again."""
-    return deletion.replay(entry) if entry.kind == deletion.DELETED else restoring.replay(entry)
+    replays = {deletion.DELETED: deletion.replay, membership.REVOKED: membership.replay}
+    return replays.get(entry.kind, restoring.replay)(entry)
 
 
 def _names(codes: Sequence[str]) -> Mapping[str, str]:

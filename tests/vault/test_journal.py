@@ -15,7 +15,7 @@ from tests.vault.actors import Tenant
 from tests.vault.test_sealing import restart
 from vault import journal, keys, shredding
 from vault.errors import JournalBroken, JournalUnwritten, ProviderUnavailable, StorageUnavailable
-from vault.models import JournalNote, ShredOrder
+from vault.models import JournalMark, JournalNote, ShredOrder
 
 
 @pytest.fixture
@@ -25,8 +25,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     made = tmp_path / "journal"
     monkeypatch.setattr(django_settings, "VOXGOV_JOURNAL_DIR", made)
     assert journal.ensure()
+    mark = JournalMark.objects.first()
+    JournalMark.objects.all().delete()
     yield made
     JournalNote.objects.all().delete()
+    JournalMark.objects.all().delete()
+    if mark is not None:
+        mark.save()
 
 
 def note(text: str) -> None:
@@ -181,6 +186,7 @@ def test_a_line_of_another_journal_does_not_open(root: Path, monkeypatch: pytest
     note("ours")
     line = file_of(root).read_bytes()
     monkeypatch.setattr(django_settings, "VOXGOV_JOURNAL_DIR", tmp_path / "other")
+    JournalMark.objects.all().delete()
     assert journal.ensure()
     (tmp_path / "other" / file_of(root).name).write_bytes(line)
     with pytest.raises(JournalBroken, match="does not open"):
@@ -239,3 +245,18 @@ def test_a_damaged_key_file_is_a_typed_error(root: Path) -> None:
         note("one")
     with pytest.raises(StorageUnavailable, match="damaged"):
         list(journal.entries())
+
+
+def test_a_journal_that_was_cut_at_its_end_is_noticed(root: Path) -> None:
+    for text in ("one", "two", "three"):
+        note(text)
+    path = file_of(root)
+    whole = path.read_bytes()
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
+    with pytest.raises(JournalBroken, match="it was cut"):
+        said()
+    path.unlink()
+    with pytest.raises(JournalBroken, match="it was cut"):
+        said()
+    path.write_bytes(whole)
+    assert said() == ["one", "two", "three"]
