@@ -57,7 +57,8 @@ class EventReference(models.Model):
     """Opens one blinded object of one event. Rows go at erasure; the log still verifies without them."""
 
     id = models.BigAutoField(primary_key=True)
-    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="references")
+    # Written in one statement with its event, which is never deleted but with it: a constraint would ask again for every row.
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="references", db_constraint=False)
     log = models.CharField(max_length=36)
     kind = models.CharField(max_length=16)
     code = models.CharField(max_length=64)
@@ -77,7 +78,9 @@ class Unsequenced(models.Model):
     a lower id may commit later.
     """
 
-    event = models.OneToOneField(Event, on_delete=models.PROTECT, primary_key=True, related_name="+")
+    event = models.OneToOneField(
+        Event, on_delete=models.PROTECT, primary_key=True, related_name="+", db_constraint=False
+    )
     log = models.CharField(max_length=36)
 
     class Meta:

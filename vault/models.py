@@ -5,6 +5,7 @@ Owners are opaque codes, without foreign keys.
 
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 
@@ -98,6 +99,9 @@ class SealedBlob(models.Model):
     sealed_size = models.BigIntegerField()
     sha256 = models.CharField(max_length=64, help_text="Over the sealed bytes.")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes: ClassVar = [GinIndex(fields=["owners"], name="sealed_blob_owners")]
 
     def __str__(self) -> str:
         return self.code
