@@ -5,7 +5,7 @@ from django.db import close_old_connections
 
 from analysis import claiming, tidying
 from audit import exports, pruning, witnessing
-from consent import destruction, expiring, retention
+from consent import destruction, expiring, renewing, retention
 from vault import journal, rotation, shredding
 
 
@@ -30,6 +30,11 @@ def tidy_recordings() -> None:
 @shared_task(name="consent.destruction")
 def carry_out_destruction() -> None:
     destruction.carry_out_orders()
+
+
+@shared_task(name="consent.renewals")
+def carry_out_renewals() -> None:
+    renewing.carry_out()
 
 
 @shared_task(name="consent.expiry")
