@@ -14,7 +14,18 @@ from accounts.api_base import ApiView, operation
 from accounts.api_fields import PageParameters
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
-from consent import granting, publishing, records, relabelling, retention, schedule, subjects, terms, withdrawal
+from consent import (
+    granting,
+    publishing,
+    records,
+    relabelling,
+    renewing,
+    retention,
+    schedule,
+    subjects,
+    terms,
+    withdrawal,
+)
 from consent import serializers as shapes
 from consent.inventory import Category
 from consent.models import (
@@ -77,11 +88,16 @@ class Notices(ApiView):
 
 class OneNotice(ApiView):
     @operation(
-        "notices_read", summary="Read a notice", permission=Permission.VIEW_CONSENT, answer=shapes.NoticeSerializer
+        "notices_read",
+        summary="Read a notice, and how far the renewals that it asks for have come",
+        permission=Permission.VIEW_CONSENT,
+        answer=shapes.NoticeDetailSerializer,
     )
     def get(self, request: Request, code: UUID) -> Response:
         notice = self.find(Notice.objects.select_related("series"), code)
-        return Response(shapes.NoticeSerializer(notice).data)
+        run = renewing.progress_of(notice)
+        renewal = None if run is None else shapes.RenewalSerializer(run).data
+        return Response({**shapes.NoticeSerializer(notice).data, "renewal": renewal})
 
 
 class NoticePublication(ApiView):

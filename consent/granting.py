@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounts.models import Project
 from audit.entry import Actor
-from consent import answering, representing, subjects
+from consent import answering, publishing, representing, subjects
 from consent.consistency import require_consistent
 from consent.law.places import UNKNOWN
 from consent.models import ConsentRecord, Notice, Purpose, Representation, Subject
@@ -99,6 +99,7 @@ def _record(
             evidence_sha256=answer.evidence_sha256,
             evidence_origin=origin,
         )
+        publishing.require_valid(notice)
         if answer.representation is not None:
             representing.require_in_force(answer.representation, locked)
         answering.answer(record, locked, answer.scopes, state, actor=actor)

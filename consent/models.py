@@ -176,6 +176,27 @@ class Notice(models.Model):
         return f"{self.series_id}/{self.version} {self.language}"
 
 
+class RenewalRun(models.Model):
+    """How far the revisions that follow one material version have come. The gate does not wait for it."""
+
+    id = models.BigAutoField(primary_key=True)
+    series = models.ForeignKey(NoticeSeries, on_delete=models.PROTECT, related_name="renewals")
+    version = models.IntegerField()
+    total = models.BigIntegerField(null=True, help_text="Grants to revise, counted when the first batch begins.")
+    done = models.BigIntegerField(default=0)
+    after = models.BigIntegerField(default=0, help_text="The mark: rows up to here are done.")
+    begun_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["series", "version"], name="one_run_per_version"),
+        ]
+
+    def __str__(self) -> str:
+        return f"renewal {self.series_id}/{self.version}"
+
+
 class Purpose(models.Model):
     """Why voices are processed: lawful basis, the scopes and contexts it may use, who receives the results."""
 
@@ -204,6 +225,7 @@ class Purpose(models.Model):
     high_risk = models.BooleanField(default=False, help_text="By its scopes and contexts (GDPR art. 35(3)).")
     dpia_reference = models.CharField(max_length=200, blank=True, help_text="Where the impact assessment stands.")
     active = models.BooleanField(default=True)
+    changed_at = models.DateTimeField(null=True, editable=False, help_text="When it was last opened or closed.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ScopedQuerySet.as_manager()

@@ -32,11 +32,12 @@ _KEYS_AND_TIES = {
 }
 
 _RULES_OF_THE_HOUSE = {
+    "consent.RenewalRun": "id series version total done after begun_at finished_at",
     "consent.NoticeSeries": "id code project name least_valid_version",
     "consent.Notice": "id code project series version language title text material sha256 created_at published_at",
     "consent.Purpose": (
         "id code project series name description lawful_basis scopes contexts recipients jurisdictions ground deidentified "
-        "high_risk dpia_reference active created_at"
+        "high_risk dpia_reference active changed_at created_at"
     ),
     "consent.RetentionSchedule": "id project version terms sha256 published_at",
     "consent.RetentionPolicy": "id project category days",

@@ -6,9 +6,11 @@ which only refer to these (grants, recordings) wait for nobody.
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 import rfc8785
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -17,11 +19,17 @@ from accounts.models import Organization, Project
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
-from consent.errors import InvalidRecord, NoticeImmutable
+from consent import renewing
+from consent.errors import InvalidRecord, NoticeImmutable, NoticeNotPublished
 from consent.law import places, purposes
 from consent.law.purposes import Plan
 from consent.models import Notice, NoticeSeries, Purpose
 from consent.vocabulary import Context, Ground, LawfulBasis, Scope
+from vault import journal
+
+NOTICE: Final = "notice"
+PURPOSE: Final = "purpose"
+"""What the journal calls a material version, and a purpose that was closed."""
 
 
 def canonical_notice(*, series: str, version: int, language: str, title: str, text: str) -> bytes:
@@ -79,8 +87,22 @@ def publish_notice(notice: Notice, *, actor: Actor) -> Notice:
     if notice.material and notice.version > series.least_valid_version:
         series.least_valid_version = notice.version
         series.save(update_fields=["least_valid_version"])
+        renewing.begin(series, notice.version)
+        journal.note(NOTICE, {"project": notice.project.code, "series": series.code, "version": notice.version})
     _record(EventName.NOTICE_PUBLISHED, notice.project, notice, actor)
     return notice
+
+
+def require_valid(notice: Notice) -> None:
+    """Raises `NoticeNotPublished` unless consent may be given under this version now, and holds that still for the rest of the
+    caller's transaction: a publication comes wholly before the answer or wholly after it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT least_valid_version FROM consent_noticeseries WHERE id = %s FOR SHARE", [notice.series_id]
+        )
+        row = cursor.fetchone()
+    if row is None or notice.version < row[0]:
+        raise NoticeNotPublished("a newer material version of this notice is in force")
 
 
 @transaction.atomic
@@ -166,10 +188,36 @@ def set_purpose_active(purpose: Purpose, active: bool, *, dpia_reference: str = 
         if active and (found := purposes.objections(plan)):
             raise InvalidRecord(found[0].field, f"{found[0].message} ({found[0].citation})")
         purpose.active = active
-        purpose.save(update_fields=["active", "dpia_reference"])
+        purpose.changed_at = timezone.now()
+        purpose.save(update_fields=["active", "changed_at", "dpia_reference"])
+        if not active:
+            journal.note(PURPOSE, {"project": purpose.project.code, "purpose": purpose.code})
         move_policy_epoch(purpose.project.organization_id)
         _record_purpose(EventName.PURPOSE_CHANGED, purpose, actor)
     return purpose
+
+
+@transaction.atomic
+def supersede_again(project: str, series: str, version: int) -> bool:
+    """For a restored backup: closes the gate for what is older than a material version that it does not know. True when it had
+    been open."""
+    found = NoticeSeries.objects.select_related("project").filter(project__code=project, code=series).first()
+    if found is None or found.least_valid_version >= version:
+        return False
+    move_policy_epoch(found.project.organization_id)
+    NoticeSeries.objects.filter(pk=found.pk, least_valid_version__lt=version).update(least_valid_version=version)
+    renewing.begin(found, version)
+    return True
+
+
+@transaction.atomic
+def close_again(project: str, purpose: str, at: datetime, *, actor: Actor) -> bool:
+    """For a restored backup: closes a purpose that was closed at that time, unless it was opened since. True when it was open."""
+    found = Purpose.objects.filter(project__code=project, code=purpose, active=True).exclude(changed_at__gt=at).first()
+    if found is None or found.created_at > at:
+        return False
+    set_purpose_active(found, False, actor=actor)
+    return True
 
 
 def _record(name: EventName, project: Project, notice: Notice, actor: Actor) -> None:

@@ -9,9 +9,10 @@ from typing import Final
 from django.db import transaction
 
 from audit import trail
-from consent import representing, subjects, using
+from consent import publishing, representing, subjects, using
 from consent.closing import ERASURE, WITHDRAWAL, end_grants
 from consent.models import ConsentRecord, CurrentGrant, Representation, Subject
+from consent.publishing import NOTICE, PURPOSE
 from consent.representing import REPRESENTATION
 from consent.using import USE
 from consent.vocabulary import LIVE, EndCause, GrantState
@@ -24,6 +25,10 @@ _REASON: Final = "ended before the restored backup"
 
 def replay(entry: Entry) -> bool:
     """True when something was in force that the journal says had ended. Raises `ValueError` for a kind that nobody here wrote."""
+    if entry.kind == NOTICE:
+        return publishing.supersede_again(entry.body["project"], entry.body["series"], entry.body["version"])
+    if entry.kind == PURPOSE:
+        return publishing.close_again(entry.body["project"], entry.body["purpose"], entry.at, actor=ACTOR)
     put_back = _KINDS.get(entry.kind)
     if put_back is None:
         raise ValueError(f"the journal holds an entry of the unknown kind {entry.kind!r}")

@@ -59,6 +59,15 @@ class NoticeSeriesSerializer(Shape):
     name = serializers.CharField()
 
 
+class RenewalSerializer(Shape):
+    """How far the *renewal due* revisions have come; the gate closed at publication already."""
+
+    total = serializers.IntegerField(allow_null=True)
+    done = serializers.IntegerField()
+    begun_at = Moments()
+    finished_at = Moments(allow_null=True)
+
+
 class NoticeSerializer(Shape):
     code = serializers.CharField()
     series = NoticeSeriesSerializer()
@@ -70,6 +79,10 @@ class NoticeSerializer(Shape):
     sha256 = serializers.CharField(help_text="Over series, version, language, title and text as RFC 8785 JSON.")
     created_at = Moments()
     published_at = Moments(allow_null=True)
+
+
+class NoticeDetailSerializer(NoticeSerializer):
+    renewal = RenewalSerializer(allow_null=True, help_text="Set once a material version is published.")
 
 
 # Purposes

@@ -21,6 +21,11 @@ app.conf.beat_schedule = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "revise consent under superseded notices": {
+        "task": "consent.renewals",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "end consent that is over": {"task": "consent.expiry", "schedule": 60.0, "options": {"expires": 60}},
     "destroy what is past its term": {"task": "consent.retention", "schedule": 600.0, "options": {"expires": 600}},
     "destroy keys that nothing names": {"task": "vault.stray_keys", "schedule": 86400.0, "options": {"expires": 3600}},

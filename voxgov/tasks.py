@@ -9,7 +9,7 @@ from django.db import close_old_connections
 
 from analysis import claiming, tidying
 from audit import delivery, exports, pruning, standing, witnessing
-from consent import destruction, expiring, retention
+from consent import destruction, expiring, renewing, retention
 from vault import journal, rotation, shredding, stray
 
 
@@ -46,6 +46,11 @@ def deliver_to_webhook(code: str) -> None:
 def carry_out_destruction() -> None:
     standing.require_open()
     destruction.carry_out_orders()
+
+
+@shared_task(name="consent.renewals")
+def carry_out_renewals() -> None:
+    renewing.carry_out()
 
 
 @shared_task(name="consent.expiry")
