@@ -130,12 +130,14 @@ def operation(
     media: str = "",
     while_closed: bool = False,
     headers: Sequence[OpenApiParameter] = (),
+    or_media: str = "",
     examples: Sequence[OpenApiExample] = (),
 ) -> Callable[[Handler], Handler]:
     """Declares a handler's operation, for the base view that enforces it and for the OpenAPI document alike.
 
-    `media` is the media type of an answer that is not JSON; it has no serializer then. `while_closed` is for what nothing may
-    hold up: it works while the service is closed because its database went back.
+    `media` is the media type of an answer that is not JSON; it has no serializer then. `or_media` is one that the answer may have
+    instead, for clients that ask for it. `while_closed` is for what nothing may hold up: it works while the service is closed
+    because its database went back.
     """
     changes = operation_id.rsplit("_", maxsplit=1)[-1] not in ("list", "read", "lookup")
     parameters: list[Any] = [*([query] if query().fields else []), *headers]
@@ -143,6 +145,8 @@ def operation(
         parameters.append(_IDEMPOTENCY_KEY)
     described = OpenApiResponse(OpenApiTypes.BINARY if answer is None else answer, description=f"{summary}.")
     answered: Any = {(status_code, media) if media else status_code: described}
+    if or_media:
+        answered[status_code, or_media] = OpenApiResponse(OpenApiTypes.OBJECT, description=f"{summary}.")
     request: Any = {"application/octet-stream": OpenApiTypes.BINARY} if raw_body else body
 
     def declare(handler: Handler) -> Handler:

@@ -107,6 +107,10 @@ class KeptAudioHolder:
         rows = Recording.objects.filter(project=project, completed_at__lt=made_before).exclude(kept_audio="")
         return sum(_drop_kept(row) for row in rows.order_by("id")[:limit])
 
+    def destroy_due_of(self, purpose: int, made_before: datetime, limit: int) -> int:
+        rows = Recording.objects.filter(purpose=purpose, completed_at__lt=made_before).exclude(kept_audio="")
+        return sum(_drop_kept(row) for row in rows.order_by("id")[:limit])
+
 
 def _drop_kept(recording: Recording) -> int:
     with transaction.atomic():
@@ -156,6 +160,10 @@ class ResultHolder:
 
     def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
         due = Result.objects.filter(analysis__recording__project=project, created_at__lt=made_before).order_by("id")
+        return deletion.destroy_results(due.values_list("pk", flat=True)[:limit])
+
+    def destroy_due_of(self, purpose: int, made_before: datetime, limit: int) -> int:
+        due = Result.objects.filter(analysis__recording__purpose=purpose, created_at__lt=made_before).order_by("id")
         return deletion.destroy_results(due.values_list("pk", flat=True)[:limit])
 
 

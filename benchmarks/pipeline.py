@@ -27,6 +27,7 @@ from benchmarks.figures import Figure, Say
 from benchmarks.worker import ROOT, Worker
 from consent import gate, granting, publishing, subjects
 from consent.models import Purpose, Subject
+from consent.processing import Party, Processing
 from consent.vocabulary import Context, EvidenceMethod, LawfulBasis, ParticipantRole, Scope
 from voxgov.celery import app
 
@@ -103,6 +104,12 @@ class _Stage:
             lawful_basis=LawfulBasis.CONSENT,
             scopes=[Scope.TRANSCRIBE],
             contexts=[Context.SUPPORT],
+            processing=Processing(
+                parties=[Party("Benchmark", "this machine", "nobody")],
+                storage_locations=["unknown"],
+                jurisdictions=["unknown"],
+                withdrawal_method="None is needed: the voices are in the public domain.",
+            ),
             actor=ACTOR,
         )
         self.subject: Subject = subjects.register(self.project, actor=ACTOR)

@@ -15,10 +15,12 @@ from consent.admin_words import scope_choices
 from consent.consistency import MAX_ORIGIN
 from consent.granting import Answer
 from consent.inventory import DEFAULT_DAYS, Category
+from consent.law.places import UNKNOWN
 from consent.models import Notice, NoticeSeries, Purpose, Subject
+from consent.processing import DAYS, MAX_TEXT, Party, Processing
 from consent.retention import MAX_DAYS
 from consent.subjects import MAX_REFERENCE
-from consent.vocabulary import Context, EvidenceMethod, Ground, LawfulBasis, Scope
+from consent.vocabulary import Context, EvidenceMethod, Ground, LawfulBasis, RetentionClass, Scope
 
 LANGUAGE_TAG = RegexValidator(
     r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", "This is not a BCP 47 language tag, such as en or de-CH."
@@ -105,8 +107,23 @@ class PurposeForm(ActForm):
         help_text="Who receives the results, one per line.",
     )
 
+    controller_name = forms.CharField(max_length=200, help_text="Who is responsible.")
+    controller_address = forms.CharField(max_length=300, widget=forms.TextInput(attrs={"size": 60}))
+    controller_contact = forms.CharField(max_length=200, help_text="An e-mail address, a telephone number, a page.")
+    storage_locations = forms.CharField(
+        max_length=400, help_text="Where data lies: ISO 3166 codes such as DE, separated by spaces, or unknown."
+    )
+    withdrawal_method = forms.CharField(
+        max_length=MAX_TEXT,
+        widget=forms.TextInput(attrs={"size": 80}),
+        help_text="How people withdraw: as easily as they consented.",
+    )
+    retention_class = forms.ChoiceField(
+        choices=[(kind.value, f"{kind.value}: at most {DAYS[kind]} days") for kind in RetentionClass],
+        initial=RetentionClass.STANDARD.value,
+        help_text="How long at most what is derived is kept; the project's own terms may be shorter.",
+    )
     jurisdictions = forms.CharField(
-        required=False,
         max_length=400,
         widget=forms.TextInput(attrs={"size": 60}),
         help_text="Where it is meant for: ISO 3166 codes such as DE or US-IL, separated by spaces.",
@@ -127,7 +144,10 @@ class PurposeForm(ActForm):
     )
 
     def clean_jurisdictions(self) -> list[str]:
-        return str(self.cleaned_data["jurisdictions"]).upper().split()
+        return _places(self.cleaned_data["jurisdictions"])
+
+    def clean_storage_locations(self) -> list[str]:
+        return _places(self.cleaned_data["storage_locations"])
 
     def clean_ground(self) -> Ground:
         return Ground(self.cleaned_data["ground"] or Ground.NONE)
@@ -243,6 +263,22 @@ class TermForm(ActForm):
 
     def clean_category(self) -> Category:
         return Category(self.cleaned_data["category"])
+
+
+def _places(text: str) -> list[str]:
+    return [UNKNOWN if word.lower() == UNKNOWN else word.upper() for word in text.split()]
+
+
+def processing_of(form: Any) -> Processing:
+    """The processing that a filled form stands for: the form knows one controller, the API any number of parties."""
+    controller = Party(form["controller_name"], form["controller_address"], form["controller_contact"])
+    return Processing(
+        parties=[controller],
+        storage_locations=form["storage_locations"],
+        jurisdictions=form["jurisdictions"],
+        withdrawal_method=form["withdrawal_method"],
+        retention_class=RetentionClass(form["retention_class"]),
+    )
 
 
 def answer_of(form: Any) -> Answer:

@@ -12,19 +12,20 @@ from django.utils.safestring import SafeString
 
 from accounts.access import projects_with
 from accounts.admin_acts import Act, Outcome
-from accounts.admin_display import Tone, badge, code, exact_moment, part, words
+from accounts.admin_display import NOTHING, Tone, badge, code, exact_moment, part, words
 from accounts.governed_admin import GovernedAdmin
 from accounts.models import Project
 from accounts.roles import Permission
 from audit.entry import Actor
 from consent import publishing, retention, terms
 from consent.admin_filters import PublishedFilter
-from consent.admin_forms import ContinueNoticeForm, DraftNoticeForm, PurposeForm, TermForm
+from consent.admin_forms import ContinueNoticeForm, DraftNoticeForm, PurposeForm, TermForm, processing_of
 from consent.admin_words import scope_words
 from consent.errors import ConsentError
 from consent.inventory import DEFAULT_DAYS, Category
 from consent.models import Notice, Purpose, RetentionPolicy
-from consent.vocabulary import Context, Ground, LawfulBasis, Scope
+from consent.processing import DAYS
+from consent.vocabulary import Context, Ground, LawfulBasis, RetentionClass, Scope
 from vault.errors import VaultError
 
 
@@ -69,7 +70,7 @@ def _create_purpose(_: Any, form: Mapping[str, Any], actor: Actor) -> Outcome:
         contexts=[Context(context) for context in form["contexts"]],
         description=form["description"],
         recipients=form["recipients"],
-        jurisdictions=form["jurisdictions"],
+        processing=processing_of(form),
         ground=form["ground"],
         deidentified=form["deidentified"],
         dpia_reference=form["dpia_reference"],
@@ -211,6 +212,7 @@ class PurposeAdmin(ConsentAdmin):
     fieldsets = (
         (None, {"fields": ("name", "description", "state", "project", "notice_shown")}),
         ("Limits", {"fields": ("basis", "scopes_long", "contexts_shown", "recipients_shown", "places_shown")}),
+        ("Processing", {"fields": ("controllers_shown", "stored_in", "kept", "withdrawal_method")}),
         ("Law", {"fields": ("risk", "assessment", "ground_shown", "deidentified")}),
         ("Identity", {"fields": ("code_shown", "created")}),
     )
@@ -271,6 +273,18 @@ class PurposeAdmin(ConsentAdmin):
     @admin.display(description="Meant for")
     def places_shown(self, row: Purpose) -> str:
         return ", ".join(row.jurisdictions) or "not stated"
+
+    @admin.display(description="Responsible")
+    def controllers_shown(self, row: Purpose) -> str:
+        return "; ".join(f"{party['name']}, {party['address']}, {party['contact']}" for party in row.parties) or NOTHING
+
+    @admin.display(description="Stored in")
+    def stored_in(self, row: Purpose) -> str:
+        return ", ".join(row.storage_locations) or "not stated"
+
+    @admin.display(description="Kept")
+    def kept(self, row: Purpose) -> str:
+        return f"at most {DAYS[RetentionClass(row.retention_class)]} days"
 
     @admin.display(description="Risk")
     def risk(self, row: Purpose) -> SafeString:

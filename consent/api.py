@@ -16,6 +16,8 @@ from accounts.api_pages import page, page_of
 from accounts.roles import Permission
 from consent import (
     granting,
+    iso27560,
+    linked_data,
     publishing,
     records,
     relabelling,
@@ -38,6 +40,7 @@ from consent.models import (
     RetentionPolicy,
     Subject,
 )
+from consent.processing import Party, Processing
 
 CONSENT_EXAMPLE = OpenApiExample(
     "Explicit consent to two scopes",
@@ -136,7 +139,11 @@ class Purposes(ApiView):
     def post(self, request: Request) -> Response:
         form = self.read(shapes.PurposeForm)
         series = self.refer(NoticeSeries.objects.all(), form.pop("notice_series"), "notice_series")
-        purpose = publishing.create_purpose(self.project, **form, series=series, actor=self.actor)
+        said = form.pop("processing")
+        processing = Processing(**{**said, "parties": [Party(**party) for party in said["parties"]]})
+        purpose = publishing.create_purpose(
+            self.project, **form, processing=processing, series=series, actor=self.actor
+        )
         return Response(shapes.PurposeSerializer(purpose).data, status=201)
 
 
@@ -390,6 +397,24 @@ class OneConsent(ApiView):
     )
     def get(self, request: Request, code: UUID) -> Response:
         return Response(_consent(self.find(ConsentRecord.objects.all(), code)))
+
+
+class FullConsentRecord(ApiView):
+    @operation(
+        "consent_record_read",
+        summary="Read a whole consent record, as ISO/IEC TS 27560 structures it",
+        description="With `Accept: application/ld+json` in the terms of the W3C's Data Privacy Vocabulary.",
+        permission=Permission.VIEW_CONSENT,
+        answer=shapes.FullRecordSerializer,
+        or_media=linked_data.MEDIA_TYPE,
+    )
+    def get(self, request: Request, code: UUID) -> Response:
+        record = self.find(records.readable(ConsentRecord.objects.all()), code)
+        whole = iso27560.as_json(records.describe([record])[0])
+        either = {"Vary": "Accept"}
+        if linked_data.is_wanted(request.headers.get("Accept", "")):
+            return Response(linked_data.as_linked_data(whole), headers=either, content_type=linked_data.MEDIA_TYPE)
+        return Response(whole, headers=either)
 
 
 class ConsentWithdrawal(ApiView):

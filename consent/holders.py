@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from accounts.models import Project
 from audit import trail
-from consent import inventory
+from consent import inventory, iso27560, records
 from consent.inventory import Category, Target
 from consent.models import ConsentRecord, Decision, Representation, RestrictedRole, RoleChange, Subject
 from consent.not_personal import declare_fields_that_hold_nothing_personal
@@ -170,18 +170,9 @@ class ConsentHolder:
         return self._rows(target).count()
 
     def export(self, target: Target) -> Iterator[Mapping[str, object]]:
-        for record in self._rows(target).select_related("purpose", "notice").order_by("id"):
-            yield {
-                "consent": record.code,
-                "purpose": record.purpose.code,
-                "notice_sha256": record.notice.sha256,
-                "given_at": record.given_at,
-                "registered_at": record.registered_at,
-                "revisions": [
-                    {"scope": g.scope, "revision": g.revision, "state": g.state, "at": g.at}
-                    for g in record.grants.order_by("id")
-                ],
-            }
+        """The whole records, as ISO/IEC TS 27560 structures them."""
+        for view in records.describe(list(records.readable(self._rows(target)).order_by("id"))):
+            yield iso27560.as_json(view)
 
     def destroy(self, target: Target) -> int:
         """The bare record is proof and stays; the record key goes with the erasure's shred order, and a database function, which

@@ -87,6 +87,14 @@ class DataHolder(Protocol):
 
 
 @runtime_checkable
+class PurposeHolder(DataHolder, Protocol):
+    """A holder of what was derived under a purpose, whose retention class may end it before the project's term does."""
+
+    def destroy_due_of(self, purpose: int, made_before: datetime, limit: int) -> int:
+        """Destroys up to `limit` items made under a purpose before that time, oldest first; returns how many went."""
+
+
+@runtime_checkable
 class InstallationHolder(DataHolder, Protocol):
     """A holder whose data belongs to no project; its category stands in `INSTALLATION_DAYS`."""
 

@@ -24,6 +24,8 @@ from consent.vocabulary import (
     LawfulBasis,
     ParticipantRole,
     RepresentativeRelation,
+    RetentionClass,
+    Right,
     Scope,
 )
 from vault.codes import new_code
@@ -215,6 +217,21 @@ class Purpose(models.Model):
     jurisdictions = ArrayField(
         models.CharField(max_length=16), default=list, help_text="Where it is meant for: ISO 3166."
     )
+    parties = models.JSONField(default=list, help_text="Controllers and others: name, address, contact, role, type.")
+    storage_locations = ArrayField(
+        models.CharField(max_length=16), default=list, help_text="Where data lies: ISO 3166."
+    )
+    withdrawal_method = models.CharField(max_length=500, blank=True, help_text="How people withdraw.")
+    retention_class = models.CharField(
+        max_length=16, choices=_choices(RetentionClass), default=RetentionClass.STANDARD.value
+    )
+    collection_method = models.CharField(max_length=500, blank=True)
+    processing_method = models.CharField(max_length=500, blank=True)
+    processing_locations = ArrayField(models.CharField(max_length=16), default=list, blank=True)
+    geographic_restrictions = models.CharField(max_length=500, blank=True)
+    rights = ArrayField(models.CharField(max_length=16, choices=_choices(Right)), default=list)
+    supervisory_authority = models.CharField(max_length=500, blank=True)
+    optional_scopes = ArrayField(models.CharField(max_length=32, choices=_choices(Scope)), default=list, blank=True)
     ground = models.CharField(
         max_length=16,
         choices=_choices(Ground),

@@ -36,7 +36,9 @@ _RULES_OF_THE_HOUSE = {
     "consent.NoticeSeries": "id code project name least_valid_version",
     "consent.Notice": "id code project series version language title text material sha256 created_at published_at",
     "consent.Purpose": (
-        "id code project series name description lawful_basis scopes contexts recipients jurisdictions ground deidentified "
+        "id code project series name description lawful_basis scopes contexts recipients jurisdictions parties "
+        "storage_locations withdrawal_method retention_class collection_method processing_method processing_locations "
+        "geographic_restrictions rights supervisory_authority optional_scopes ground deidentified "
         "high_risk dpia_reference active changed_at created_at"
     ),
     "consent.RetentionSchedule": "id project version terms sha256 published_at",

@@ -21,9 +21,10 @@ from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent import renewing
 from consent.errors import InvalidRecord, NoticeImmutable, NoticeNotPublished
-from consent.law import places, purposes
+from consent.law import purposes
 from consent.law.purposes import Plan
 from consent.models import Notice, NoticeSeries, Purpose
+from consent.processing import Processing, columns, problems
 from consent.vocabulary import Context, Ground, LawfulBasis, Scope
 from vault import journal
 
@@ -114,30 +115,31 @@ def create_purpose(
     lawful_basis: LawfulBasis,
     scopes: Sequence[Scope],
     contexts: Sequence[Context],
+    processing: Processing,
     description: str = "",
     recipients: Sequence[str] = (),
-    jurisdictions: Sequence[str] = (),
     ground: Ground = Ground.NONE,
     deidentified: bool = False,
     dpia_reference: str = "",
     active: bool = True,
     actor: Actor,
 ) -> Purpose:
-    """A purpose and the scopes and contexts it may use, each named: there is no "all".
+    """A purpose and the scopes and contexts it may use, each named: there is no "all"; and how data is processed under it.
 
     Raises `InvalidRecord`, also where the law forbids to open it; with `active=False` an impact assessment may come later.
     """
+    found = []
     if series.project_id != project.pk:
-        raise InvalidRecord("notice_series", "belongs to another project")
+        found.append(("notice_series", "belongs to another project"))
     if not scopes:
-        raise InvalidRecord("scopes", "name at least one scope")
+        found.append(("scopes", "name at least one scope"))
     if not contexts:
-        raise InvalidRecord("contexts", "name at least one context")
+        found.append(("contexts", "name at least one context"))
     if Context.UNKNOWN in contexts:
-        raise InvalidRecord("contexts", "a purpose cannot be for an unknown context")
-    for place in jurisdictions:
-        if not places.is_place(place):
-            raise InvalidRecord("jurisdictions", "must be ISO 3166 codes, or unknown")
+        found.append(("contexts", "a purpose cannot be for an unknown context"))
+    found.extend(problems(processing, scopes))
+    if found:
+        raise InvalidRecord(*found[0], also=found[1:])
     plan = Plan(frozenset(scopes), frozenset(contexts), ground, deidentified, dpia_reference.strip())
     for objection in purposes.objections(plan):
         if active or objection.field != "dpia_reference":
@@ -154,7 +156,7 @@ def create_purpose(
         scopes=sorted({scope.value for scope in scopes}),
         contexts=sorted({context.value for context in contexts}),
         recipients=list(recipients),
-        jurisdictions=sorted(set(jurisdictions)),
+        **columns(processing),
         ground=ground.value,
         deidentified=deidentified,
         high_risk=purposes.is_high_risk(plan.scopes, plan.contexts),

@@ -48,7 +48,7 @@ class RecordView:
 def readable(records: QuerySet[ConsentRecord]) -> QuerySet[ConsentRecord]:
     """The rows with everything that `describe` needs."""
     return records.select_related("subject", "purpose", "notice__series", "representation").prefetch_related(
-        "grants__superseded_by"
+        "grants__superseded_by", "superseded__record"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -16,9 +17,18 @@ from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent import inventory, schedule
 from consent.errors import InvalidRecord
-from consent.inventory import DEFAULT_DAYS, INSTALLATION_DAYS, LEAST_DAYS, Category, DataHolder, InstallationHolder
-from consent.models import RetentionPolicy
+from consent.inventory import (
+    DEFAULT_DAYS,
+    INSTALLATION_DAYS,
+    LEAST_DAYS,
+    Category,
+    InstallationHolder,
+    PurposeHolder,
+)
+from consent.models import Purpose, RetentionPolicy
+from consent.processing import DAYS
 from consent.terms import caps_for, days_for
+from consent.vocabulary import RetentionClass
 
 ACTOR = trail.system("retention")
 BATCH = 200
@@ -79,7 +89,19 @@ def _sweep() -> Iterator[Swept]:
         for holder in inventory.holders():
             days = days_for(project, holder.category)
             if days is not None and holder.category not in INSTALLATION_DAYS:
-                yield from _guarded(project.code, days, holder.name, partial(_destroy, project, holder, days))
+                destroy = partial(_destroy, project, holder.name, days, partial(holder.destroy_due, project.pk))
+                yield from _guarded(project.code, days, holder.name, destroy)
+            if isinstance(holder, PurposeHolder):
+                yield from _by_purpose(project, holder, days)
+
+
+def _by_purpose(project: Project, holder: PurposeHolder, days: int | None) -> Iterator[Swept]:
+    """What a purpose's retention class ends sooner than the project's term."""
+    for purpose, kind in Purpose.objects.filter(project=project).order_by("id").values_list("pk", "retention_class"):
+        most = DAYS[RetentionClass(kind)]
+        if days is None or most < days:
+            destroy = partial(_destroy, project, holder.name, most, partial(holder.destroy_due_of, purpose))
+            yield from _guarded(project.code, most, holder.name, destroy)
 
 
 def _guarded(project: str, days: int, holder: str, destroy: Callable[[datetime, int], int]) -> Iterator[Swept]:
@@ -101,10 +123,10 @@ def _guarded(project: str, days: int, holder: str, destroy: Callable[[datetime, 
         yield Swept(project, holder, total)
 
 
-def _destroy(project: Project, holder: DataHolder, days: int, due: datetime, limit: int) -> int:
-    went = holder.destroy_due(project.pk, due, limit)
+def _destroy(project: Project, holder: str, days: int, destroy: Callable[[datetime, int], int], *batch: Any) -> int:
+    went = destroy(*batch)
     if went:
-        _record(project, holder.name, days, went)
+        _record(project, holder, days, went)
     return went
 
 

@@ -19,6 +19,7 @@ from accounts.api_fields import (
 from consent.api_fields import Place
 from consent.consistency import EVENT, MAX_ORIGIN, MAX_USES
 from consent.inventory import Category
+from consent.processing import MAX_PARTIES, MAX_TEXT
 from consent.retention import MAX_DAYS
 from consent.subjects import MAX_REFERENCE
 from consent.vocabulary import (
@@ -31,6 +32,10 @@ from consent.vocabulary import (
     LawfulBasis,
     ObligationKind,
     ParticipantRole,
+    PartyRole,
+    PartyType,
+    RetentionClass,
+    Right,
     Scope,
 )
 
@@ -88,6 +93,40 @@ class NoticeDetailSerializer(NoticeSerializer):
 # Purposes
 
 
+class PartyForm(StrictSerializer):
+    name = Text(max_length=200)
+    address = Text(max_length=300)
+    contact = Text(max_length=200, help_text="An e-mail address, a telephone number, a page.")
+    role = Word(PartyRole, required=False, default=PartyRole.CONTROLLER)
+    type = Word(PartyType, required=False, default=PartyType.ORGANIZATION)
+
+
+class PlacesField(serializers.ListField):
+    """A list of jurisdictions."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=Place(), max_length=50, **kwargs)
+
+
+class ProcessingForm(StrictSerializer):
+    """What a consent record must say of the processing, and what it may (ISO/IEC TS 27560)."""
+
+    parties = PartyForm(many=True, allow_empty=False, max_length=MAX_PARTIES)  # type: ignore[call-arg]  # many=True takes it
+    storage_locations = PlacesField(allow_empty=False, help_text="Where data lies.")
+    jurisdictions = PlacesField(allow_empty=False, help_text="Where the purpose is meant for.")
+    withdrawal_method = Text(max_length=MAX_TEXT, help_text="How people withdraw.")
+    retention_class = Word(RetentionClass, required=False, default=RetentionClass.STANDARD)
+    collection_method = Text(required=False, allow_blank=True, default="", max_length=MAX_TEXT)
+    processing_method = Text(required=False, allow_blank=True, default="", max_length=MAX_TEXT)
+    processing_locations = PlacesField(required=False, default=list)
+    geographic_restrictions = Text(required=False, allow_blank=True, default="", max_length=MAX_TEXT)
+    rights = Words(Right, required=False, default=lambda: list(Right))
+    supervisory_authority = Text(required=False, allow_blank=True, default="", max_length=MAX_TEXT)
+    optional_scopes = Words(
+        Scope, required=False, default=list, help_text="Scopes that people may leave out and be served all the same."
+    )
+
+
 class PurposeForm(StrictSerializer):
     name = Text(max_length=120)
     notice_series = Code(help_text="Code of the notice series that people are shown for this purpose.")
@@ -96,9 +135,7 @@ class PurposeForm(StrictSerializer):
     contexts = Words(Context, allow_empty=False)
     description = Text(required=False, allow_blank=True, default="", max_length=2000)
     recipients = serializers.ListField(child=Text(max_length=200), required=False, default=list, max_length=50)
-    jurisdictions = serializers.ListField(
-        child=Place(), required=False, default=list, max_length=50, help_text="Where it is meant for."
-    )
+    processing = ProcessingForm()
     ground = Word(
         Ground,
         required=False,
@@ -125,6 +162,29 @@ class PurposeChange(StrictSerializer):
     )
 
 
+class PartySerializer(Shape):
+    name = serializers.CharField()
+    address = serializers.CharField()
+    contact = serializers.CharField()
+    role = Word(PartyRole)
+    type = Word(PartyType)
+
+
+class ProcessingSerializer(Shape):
+    parties = PartySerializer(many=True)
+    storage_locations = serializers.ListField(child=serializers.CharField())
+    jurisdictions = serializers.ListField(child=serializers.CharField())
+    withdrawal_method = serializers.CharField()
+    retention_class = Word(RetentionClass)
+    collection_method = serializers.CharField(allow_blank=True)
+    processing_method = serializers.CharField(allow_blank=True)
+    processing_locations = serializers.ListField(child=serializers.CharField())
+    geographic_restrictions = serializers.CharField(allow_blank=True)
+    rights = serializers.ListField(child=Word(Right))
+    supervisory_authority = serializers.CharField(allow_blank=True)
+    optional_scopes = serializers.ListField(child=Word(Scope))
+
+
 class PurposeSerializer(Shape):
     code = serializers.CharField()
     name = serializers.CharField()
@@ -134,7 +194,7 @@ class PurposeSerializer(Shape):
     scopes = serializers.ListField(child=Word(Scope))
     contexts = serializers.ListField(child=Word(Context))
     recipients = serializers.ListField(child=serializers.CharField())
-    jurisdictions = serializers.ListField(child=serializers.CharField())
+    processing = ProcessingSerializer(source="*")
     ground = Word(Ground)
     deidentified = serializers.BooleanField()
     high_risk = serializers.BooleanField(help_text="By scopes and contexts (GDPR art. 35(3)).")
@@ -338,6 +398,28 @@ class ConsentSerializer(Shape):
 
 class ConsentDetailSerializer(ConsentSerializer):
     history = RevisionSerializer(many=True)
+
+
+class FullRecordSerializer(serializers.Serializer[Any]):
+    """The whole record as ISO/IEC TS 27560 structures it; `docs/schemas/consent-record.schema.json` says all of it."""
+
+    schema_version = serializers.CharField()
+    record_id = serializers.CharField()
+    subject_id = serializers.CharField()
+    receipt_id = serializers.CharField()
+    processing = serializers.DictField()
+    parties = serializers.ListField(child=serializers.DictField())
+    events = serializers.ListField(child=serializers.DictField())
+    given_at = serializers.CharField()
+    registered_at = serializers.CharField()
+    duration = serializers.DictField()
+    covers_recorded_from = serializers.CharField(allow_null=True)
+    scopes = serializers.ListField(child=serializers.DictField())
+    subject_jurisdiction = serializers.CharField()
+    age_band = serializers.CharField()
+    representative = serializers.DictField(allow_null=True)
+    evidence = serializers.DictField()
+    supersedes = serializers.ListField(child=serializers.CharField())
 
 
 # Decisions

@@ -126,6 +126,43 @@ class LawfulBasis(StrEnum):
     LEGITIMATE_INTERESTS = "legitimate_interests"
 
 
+class RetentionClass(StrEnum):
+    """How long at most what was derived under a purpose is kept. A project's own terms may be shorter."""
+
+    BRIEF = "brief"
+    STANDARD = "standard"
+    EXTENDED = "extended"
+
+
+class PartyRole(StrEnum):
+    """Who somebody is in the processing (ISO/IEC TS 27560, party identification)."""
+
+    CONTROLLER = "controller"
+    JOINT_CONTROLLER = "joint_controller"
+    PROCESSOR = "processor"
+    PROTECTION_OFFICER = "data_protection_officer"
+    REPRESENTATIVE = "controller_representative"
+
+
+class PartyType(StrEnum):
+    ORGANIZATION = "organization"
+    PERSON = "person"
+    AUTHORITY = "public_authority"
+
+
+class Right(StrEnum):
+    """What people can ask for (GDPR art. 7(3), 15-22, 77)."""
+
+    WITHDRAW = "withdraw"
+    ACCESS = "access"
+    RECTIFICATION = "rectification"
+    ERASURE = "erasure"
+    RESTRICTION = "restriction"
+    PORTABILITY = "portability"
+    OBJECTION = "objection"
+    COMPLAINT = "complaint"
+
+
 class EvidenceMethod(StrEnum):
     WEB_FORM = "web_form"
     PAPER = "paper"

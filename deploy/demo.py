@@ -89,7 +89,18 @@ class Demo:
                     "lawful_basis": "consent",
                     "scopes": [*SCOPES, "audio.store"],
                     "contexts": ["support"],
-                    "jurisdictions": ["DE"],
+                    "processing": {
+                        "parties": [
+                            {
+                                "name": "Example Ltd",
+                                "address": "1 Example Street, Dublin",
+                                "contact": "privacy@example.com",
+                            }
+                        ],
+                        "storage_locations": ["DE"],
+                        "jurisdictions": ["DE"],
+                        "withdrawal_method": "Tell anybody on the line, or write to privacy@example.com.",
+                    },
                     "dpia_reference": "DPIA 2026/7",
                 },
             ),

@@ -4,7 +4,7 @@ import hashlib
 import io
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from audit import sequencing, signing, trail
 from audit.models import Log
 from consent import gate, granting, publishing, representing, subjects
 from consent.models import ConsentRecord, Notice, Purpose, Representation, Subject
+from consent.processing import Party, Processing
 from consent.vocabulary import (
     AgeBand,
     Context,
@@ -56,6 +57,15 @@ def make_member(project: Project, *roles: Role, password: str = "correct horse b
     for role in roles:
         membership.add_member(user, project, role, actor=ACTOR)
     return user
+
+
+PROCESSING = Processing(
+    parties=[Party("Example Ltd", "1 Example Street, Dublin", "privacy@example.com")],
+    storage_locations=["DE"],
+    jurisdictions=["unknown"],
+    withdrawal_method="Say so to anybody here, or write to privacy@example.com.",
+)
+"""How data is processed under the purposes of the tests."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +158,7 @@ def make_world(
     project: Project | None = None,
     **more: Any,
 ) -> World:
+    processing = {name: more.pop(name) for name in list(more) if name in Processing.__dataclass_fields__}
     project = project or make_project()
     notice = publishing.draft_notice(
         project,
@@ -166,7 +177,7 @@ def make_world(
         lawful_basis=LawfulBasis.CONSENT,
         scopes=scopes,
         contexts=contexts,
-        **{"dpia_reference": "DPIA 2026/7", **more},
+        **{"dpia_reference": "DPIA 2026/7", "processing": replace(PROCESSING, **processing), **more},
         actor=ACTOR,
     )
     return World(project.organization, project, notice, purpose, subjects.register(project, actor=ACTOR))

@@ -26,6 +26,7 @@ v1: list[URLPattern | URLResolver] = [
     path("consents", consent.Consents.as_view()),
     path("consents/<uuid:code>", consent.OneConsent.as_view()),
     path("consent-requests", consent.ConsentRequests.as_view()),
+    path("consents/<uuid:code>/record", consent.FullConsentRecord.as_view()),
     path("consents/<uuid:code>/invalidate", consent.ConsentInvalidation.as_view()),
     path("consents/<uuid:code>/withdraw", consent.ConsentWithdrawal.as_view()),
     path("decisions", consent.Decisions.as_view()),

@@ -34,6 +34,14 @@ def officer(world: World) -> Caller:
     return Caller(world.project, Role.DATA_PROTECTION_OFFICER)
 
 
+PROCESSING = {
+    "parties": [{"name": "Example Ltd", "address": "1 Example Street, Dublin", "contact": "privacy@example.com"}],
+    "storage_locations": ["DE"],
+    "jurisdictions": ["DE"],
+    "withdrawal_method": "Say so to anybody here.",
+}
+
+
 def consent_form(world: World, **changes: Any) -> dict[str, Any]:
     return {
         "subject": world.subject.code,
@@ -73,6 +81,7 @@ def test_a_purpose_names_its_scopes_and_can_only_be_opened_and_closed(world: Wor
         "lawful_basis": "consent",
         "scopes": ["speech.transcribe"],
         "contexts": ["support"],
+        "processing": PROCESSING,
     }
     made = manager.post("/v1/purposes", form)
     assert made.status == 201, made
@@ -94,6 +103,7 @@ def test_a_purpose_cannot_rest_on_another_tenants_notice(manager: Caller) -> Non
         "lawful_basis": "consent",
         "scopes": ["speech.transcribe"],
         "contexts": ["support"],
+        "processing": PROCESSING,
     }
     answer = manager.post("/v1/purposes", form)
     assert (answer.status, answer.body["code"]) == (422, "reference_unknown")

@@ -9,7 +9,7 @@ from consent import granting, publishing
 from consent.errors import InvalidRecord, NoticeImmutable, NoticeNotPublished
 from consent.models import CurrentGrant, Grant
 from consent.vocabulary import Context, EvidenceMethod, LawfulBasis, Scope
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, PROCESSING, World, make_world
 
 
 @pytest.fixture
@@ -131,6 +131,7 @@ def test_a_purpose_names_its_scopes_and_true_contexts(world: World) -> None:
                 lawful_basis=LawfulBasis.CONSENT,
                 scopes=scopes,
                 contexts=contexts,
+                processing=PROCESSING,
                 actor=ACTOR,
             )
         assert caught.value.field == field

@@ -11,7 +11,7 @@ from django.db import connection, connections, transaction
 from consent import destruction, locking, publishing, subjects, withdrawal
 from consent.models import Notice, Purpose
 from consent.vocabulary import Context, LawfulBasis, Scope
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, PROCESSING, World, make_world
 
 PATIENCE = 20.0
 
@@ -89,6 +89,7 @@ def test_a_notice_is_published_while_a_purpose_is_made_on_its_series(world: Worl
             lawful_basis=LawfulBasis.CONSENT,
             scopes=[Scope.PROSODY],
             contexts=[Context.SUPPORT],
+            processing=PROCESSING,
             actor=ACTOR,
         )
         meanwhile.append(Aside(lambda: publishing.publish_notice(notice, actor=ACTOR)))

@@ -1,6 +1,7 @@
 """Retention: sane defaults, a policy per project and category, and events that say why something went."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,7 +17,7 @@ from consent.inventory import DEFAULT_DAYS, INSTALLATION_DAYS, Category
 from consent.models import Decision, RetentionPolicy
 from consent.vocabulary import Action, Context, EvidenceMethod, LawfulBasis, Scope
 from tests.callers import Caller, Nobody
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, PROCESSING, World, make_world
 
 Superuser = Callable[[str], object]
 
@@ -147,7 +148,7 @@ def test_a_cap_that_comes_later_holds_against_the_policy_that_was_there() -> Non
         lawful_basis=LawfulBasis.CONSENT,
         scopes=[Scope.IDENTIFY],
         contexts=[Context.SUPPORT],
-        jurisdictions=["US-TX"],
+        processing=replace(PROCESSING, jurisdictions=["US-TX"]),
         dpia_reference="DPIA 2026/8",
         actor=ACTOR,
     )

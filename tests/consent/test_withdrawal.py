@@ -13,7 +13,7 @@ from consent.errors import ConsentDenied, DuplicateSubject, InvalidRecord, Nothi
 from consent.models import Decision, DestructionOrder, Grant, Subject
 from consent.publishing import create_purpose
 from consent.vocabulary import Action, Context, EvidenceMethod, LawfulBasis, ParticipantRole, Scope
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, PROCESSING, World, make_world
 from vault import sealing, shredding
 from vault.context import Context as SealContext
 from vault.errors import KeyShredded
@@ -73,6 +73,7 @@ def test_a_scope_that_another_purpose_still_holds_keeps_its_key(world: World) ->
         lawful_basis=LawfulBasis.CONSENT,
         scopes=[Scope.TRANSCRIBE],
         contexts=[Context.SUPPORT],
+        processing=PROCESSING,
         actor=ACTOR,
     )
     first = world.consent(Scope.TRANSCRIBE)

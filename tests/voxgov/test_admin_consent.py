@@ -247,6 +247,13 @@ def test_a_purpose_is_created_closed_and_opened(world: World) -> None:
         scopes=["speech.prosody"],
         contexts=["research"],
         recipients="University\n\nLibrary",
+        controller_name="Example University",
+        controller_address="1 Example Street, Dublin",
+        controller_contact="privacy@example.edu",
+        storage_locations="IE",
+        jurisdictions="IE DE",
+        withdrawal_method="Write to privacy@example.edu.",
+        retention_class="brief",
     )
     purpose = Purpose.objects.get(project=world.project, name="research on pauses")
     assert purpose.recipients == ["University", "Library"]

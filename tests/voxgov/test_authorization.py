@@ -126,6 +126,14 @@ class Household:
                 "name": "new",
                 "notice_series": self.codes["notice_series"],
                 "lawful_basis": "consent",
+                "processing": {
+                    "parties": [
+                        {"name": "Example Ltd", "address": "1 Example Street", "contact": "privacy@example.com"}
+                    ],
+                    "storage_locations": ["DE"],
+                    "jurisdictions": ["DE"],
+                    "withdrawal_method": "Say so.",
+                },
                 "scopes": ["speech.transcribe"],
                 "contexts": ["support"],
             },
