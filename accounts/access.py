@@ -29,9 +29,14 @@ def may(user: User | AnonymousUser | Any, permission: Permission, project_id: in
     return projects_with(user, permission).filter(pk=project_id).exists()
 
 
+def organizations_with(user: User | AnonymousUser | Any, permission: Permission) -> QuerySet[Organization]:
+    """The organizations in any of whose projects the user holds `permission`: for what is the organization's as a whole."""
+    return Organization.objects.filter(projects__in=projects_with(user, permission)).distinct()
+
+
 def organizations_with_log(user: User | AnonymousUser | Any) -> QuerySet[Organization]:
-    """The organizations whose audit log the user may read: permission to read the log in any of its projects."""
-    return Organization.objects.filter(projects__in=projects_with(user, Permission.READ_LOG)).distinct()
+    """The organizations whose audit log the user may read."""
+    return organizations_with(user, Permission.READ_LOG)
 
 
 def actor_of(user: User) -> Actor:

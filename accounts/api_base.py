@@ -5,7 +5,7 @@ An object that the caller may not see is not found (404), never forbidden; 403 i
 do not include. How errors become problem details is the top room's business.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ from accounts.access import actor_of, may
 from accounts.api_fields import Problem, QueryParameters, StrictJSONParser, StrictSerializer
 from accounts.models import ApiClient, Project, User
 from accounts.roles import Permission
+from audit import standing
 from audit.entry import Actor
 
 log = structlog.get_logger(__name__)
@@ -39,7 +40,7 @@ UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 NOT_KEPT = frozenset({400, 411, 413, 415})
 """Statuses of a request that was never understood: nothing ran, so its key stays free for the corrected request."""
 
-Handler = TypeVar("Handler", bound=Callable[..., HttpResponse])
+Handler = TypeVar("Handler", bound=Callable[..., HttpResponseBase])
 Row = TypeVar("Row", bound=Model)
 
 
@@ -86,11 +87,18 @@ class Operation:
     """What one method of one route needs and takes. The authorization tests are generated from these."""
 
     permission: Permission
+    also: frozenset[Permission]
+    """Needed besides, where one permission does not say it all."""
     query: type[QueryParameters]
     body: type[StrictSerializer] | None
     raw_body: bool
     changes: bool
     """False for what only reads, a lookup by POST included: it takes no `Idempotency-Key`."""
+    while_closed: bool = False
+
+    @property
+    def needs(self) -> tuple[Permission, ...]:
+        return (self.permission, *sorted(self.also))
 
 
 class AlwaysJson(BaseContentNegotiation):
@@ -112,6 +120,7 @@ def operation(
     *,
     summary: str,
     permission: Permission,
+    also: Collection[Permission] = (),
     answer: type[serializers.Serializer[Any]] | None,
     status_code: int = 200,
     description: str = "",
@@ -120,15 +129,18 @@ def operation(
     raw_body: bool = False,
     media: str = "",
     or_media: str = "",
+    while_closed: bool = False,
+    headers: Sequence[OpenApiParameter] = (),
     examples: Sequence[OpenApiExample] = (),
 ) -> Callable[[Handler], Handler]:
     """Declares a handler's operation, for the base view that enforces it and for the OpenAPI document alike.
 
     `media` is the media type of an answer that is not JSON; it has no serializer then. `or_media` is one that the answer may have
-    instead, for clients that ask for it.
+    instead, for clients that ask for it. `while_closed` is for what nothing may hold up: it works while the service is closed
+    because its database went back.
     """
     changes = operation_id.rsplit("_", maxsplit=1)[-1] not in ("list", "read", "lookup")
-    parameters: list[Any] = [query] if query().fields else []
+    parameters: list[Any] = [*([query] if query().fields else []), *headers]
     if changes:
         parameters.append(_IDEMPOTENCY_KEY)
     described = OpenApiResponse(OpenApiTypes.BINARY if answer is None else answer, description=f"{summary}.")
@@ -151,7 +163,9 @@ def operation(
             tags=[operation_id.split("_", maxsplit=1)[0]],
             examples=list(examples),
         )(handler)
-        decorated.operation = Operation(permission, query, body, raw_body, changes)  # type: ignore[attr-defined]
+        decorated.operation = Operation(  # type: ignore[attr-defined]
+            permission, frozenset(also), query, body, raw_body, changes, while_closed
+        )
         return decorated
 
     return declare
@@ -188,8 +202,11 @@ class ApiView(APIView):
         declared = operation_of(self, request.method or "")
         if declared is None:
             return  # a method that the route does not have: the dispatcher answers 405
-        if not may(request.user, declared.permission, self.client.project_id):
-            raise PermissionDenied(f"this client's roles do not include {declared.permission}")
+        for needed in declared.needs:
+            if not may(request.user, needed, self.client.project_id):
+                raise PermissionDenied(f"this client's roles do not include {needed}")
+        if not declared.while_closed:
+            standing.require_open()
         self._read_query(request, declared)
         if request.method in UNSAFE:
             content = self._content(request, declared)
@@ -208,7 +225,11 @@ class ApiView(APIView):
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, Replayed):
             first = exc.answer
-            again = HttpResponse(first.body, status=first.status, content_type=first.content_type)
+            try:
+                body = self.repeated(first.body)
+            except Exception as problem:
+                return super().handle_exception(problem)
+            again = HttpResponse(body, status=first.status, content_type=first.content_type)
             again["Idempotency-Replayed"] = "true"
             return again  # type: ignore[return-value]  # finalize_response takes any response
         return super().handle_exception(exc)
@@ -305,10 +326,19 @@ class ApiView(APIView):
         """Whether this answer is kept for repetitions. Errors of the service are not: a repetition may succeed."""
         return response.status_code < 500 and response.status_code not in NOT_KEPT
 
+    def kept(self, body: bytes) -> bytes:
+        """What is kept of an answer for its repetitions. A secret is not: a view that shows one keeps where it lies instead."""
+        return body
+
+    def repeated(self, body: bytes) -> bytes:
+        """The answer again, from what `kept` left of it."""
+        return body
+
     def _remember(self, held: idempotency.Held, response: HttpResponse) -> None:
         try:
             if self.keeps(response):
-                answer = idempotency.Answer(response.status_code, response["Content-Type"], response.content)
+                body = self.kept(response.content)
+                answer = idempotency.Answer(response.status_code, response["Content-Type"], body)
                 idempotency.finish(held, answer)
             else:
                 idempotency.abandon(held)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from django.db import transaction
 from django.db.models import F
@@ -16,8 +17,12 @@ from accounts.roles import ROLE_PERMISSIONS, Role
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
+from vault import journal
+from vault.journal import Entry
 
 DEFAULT_TOKEN_LIFE = timedelta(days=90)
+REVOKED: Final = "client-revoked"
+"""What the journal calls it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +137,21 @@ def revoke_client(client: ApiClient, *, actor: Actor) -> None:
     client.user.is_active = False
     client.user.save(update_fields=["is_active"])
     move_policy_epoch(client.project.organization_id)
+    journal.note(REVOKED, {"client": client.code})
     trail.record(
         EventName.CLIENT_REVOKED,
         organization=client.project.organization.code,
         actor=actor,
         objects=[Reference(ObjectKind.CLIENT, client.code)],
     )
+
+
+def replay(entry: Entry) -> bool:
+    """Revokes a client again that a restored backup brought back. True when it was in force."""
+    back = ApiClient.objects.filter(code=entry.body["client"], revoked_at=None).first()
+    if back is not None:
+        revoke_client(back, actor=trail.system("recovery"))
+    return back is not None
 
 
 def _match_permissions(user: User, project: Project) -> None:

@@ -31,6 +31,7 @@ class Permission(StrEnum):
     VIEW_DECISION = "view_decision"
     MANAGE_RETENTION = "manage_retention"
     READ_LOG = "read_log"
+    MANAGE_WEBHOOKS = "manage_webhooks"
 
 
 ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
@@ -65,8 +66,14 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.ERASE_SUBJECT,
             Permission.MANAGE_RETENTION,
             Permission.READ_LOG,
+            Permission.MANAGE_WEBHOOKS,
         }
     ),
-    Role.ADMINISTRATOR: frozenset({Permission.VIEW_PROJECT, Permission.MANAGE_MEMBERS}),
+    Role.ADMINISTRATOR: frozenset(
+        {Permission.VIEW_PROJECT, Permission.MANAGE_MEMBERS, Permission.MANAGE_WEBHOOKS},
+    ),
 }
-"""An administrator manages people and clients and reads no one's voice; an auditor sees the log and nothing else."""
+"""An administrator manages people, clients and webhooks and reads no one's voice; an auditor sees the log and nothing else.
+
+Where the log is sent is decided by who may also read it: an administrator looks after webhooks, stops them and renews their
+secrets, and does not make one, point one elsewhere or open one again without a role that reads the log."""

@@ -1,6 +1,7 @@
 """Deleting one recording: its audio, its jobs and what was derived from it. The row stays as a bare marker until retention ends."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
@@ -12,8 +13,20 @@ from analysis.states import UNFINISHED, RecordingState
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
-from vault import sealing
+from vault import journal, sealing
+from vault.journal import Entry
 from vault.models import KeyClass, SealedBlob
+
+DELETED: Final = "recording-deleted"
+"""What the journal calls it."""
+
+
+def replay(entry: Entry) -> bool:
+    """Deletes a recording again that a restored backup brought back. True when it was there."""
+    back = Recording.objects.filter(code=entry.body["recording"]).exclude(state=RecordingState.DELETED.value).first()
+    if back is not None:
+        delete_recording(back, actor=trail.system("recovery"))
+    return back is not None
 
 
 @transaction.atomic
@@ -30,6 +43,7 @@ def delete_recording(recording: Recording, *, actor: Actor) -> Recording:
     locked.deleted_at = timezone.now()
     locked.receiving_until = None
     locked.save()
+    journal.note(DELETED, {"recording": locked.code})
     trail.record(
         EventName.RECORDING_DELETED,
         organization=locked.project.organization.code,

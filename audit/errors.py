@@ -120,3 +120,41 @@ class ExportNotReady(AuditError):
     """The export is not done, has failed, or its file went when its term was over."""
 
     code = "export_not_ready"
+
+
+class AddressRefused(AuditError):
+    """A webhook's URL leads to no public address, or is written in a way that two programs could read differently."""
+
+    code = "webhook_address_refused"
+
+
+class TooManyWebhooks(AuditError):
+    """The organization has as many webhooks as it may have."""
+
+    code = "too_many_webhooks"
+
+
+class TooManySecrets(AuditError):
+    """So many secrets of the webhook overlap already that another would only make its signatures longer."""
+
+    code = "too_many_secrets"
+
+
+class PlaceUnknown(AuditError):
+    """The log has no such place: it was never there, or the database was restored from a backup that does not have it."""
+
+    code = "place_unknown"
+
+
+class StreamsFull(AuditError):
+    """This process runs as many streams as it may."""
+
+    code = "streams_full"
+    transient = True
+
+
+class TooManyStreams(AuditError):
+    """The client has as many streams open as one client may have."""
+
+    code = "too_many_streams"
+    transient = True

@@ -1,12 +1,18 @@
-"""The event table and the signed log over it (append-only), the deletable side table of salts, and the queue of events that have
-no leaf yet. No foreign key leads out of this room."""
+"""The event table and the signed log over it (append-only), the deletable side table of salts, the queue of events that have no
+leaf yet, and the webhooks that read the log. No foreign key leads out of this room."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils import timezone
 
 from vault.codes import new_code
+from vault.context import Context
+from vault.fields import SealedField
+from vault.keys import KeyName
 
 
 class ExportState(StrEnum):
@@ -51,7 +57,8 @@ class EventReference(models.Model):
     """Opens one blinded object of one event. Rows go at erasure; the log still verifies without them."""
 
     id = models.BigAutoField(primary_key=True)
-    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="references")
+    # Written in one statement with its event, which is never deleted but with it: a constraint would ask again for every row.
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="references", db_constraint=False)
     log = models.CharField(max_length=36)
     kind = models.CharField(max_length=16)
     code = models.CharField(max_length=64)
@@ -71,7 +78,9 @@ class Unsequenced(models.Model):
     a lower id may commit later.
     """
 
-    event = models.OneToOneField(Event, on_delete=models.PROTECT, primary_key=True, related_name="+")
+    event = models.OneToOneField(
+        Event, on_delete=models.PROTECT, primary_key=True, related_name="+", db_constraint=False
+    )
     log = models.CharField(max_length=36)
 
     class Meta:
@@ -204,3 +213,84 @@ class Export(models.Model):
         if self.state == ExportState.DONE:
             return 1.0
         return min(0.99, self.done_entries / max(1, self.end - self.start))
+
+
+class Webhook(models.Model):
+    """An address to which the events of one log are sent, in the log's order, and the place up to which that was done.
+
+    `turn` moves with every claim and with every change, so that a worker which holds the webhook finds out at its next write.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    log = models.CharField(max_length=36, help_text="Code of the organization whose log it reads.")
+    url = models.CharField(max_length=2000)
+    names = ArrayField(
+        models.CharField(max_length=64), help_text="Names of the events that are sent; empty: every event."
+    )
+    enabled = models.BooleanField(default=True)
+    disabled_reason = models.CharField(max_length=16, blank=True)
+    disabled_at = models.DateTimeField(null=True)
+    generation = models.IntegerField(help_text="Of the log, as is `index`: the last entry that was sent or left out.")
+    index = models.BigIntegerField(help_text="-1 before the first entry of the generation.")
+    failures = models.IntegerField(default=0, help_text="How often in a row the next event could not be delivered.")
+    failing_since = models.DateTimeField(null=True)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    last_outcome = models.CharField(max_length=16, blank=True)
+    last_attempt_at = models.DateTimeField(null=True)
+    last_delivered_at = models.DateTimeField(null=True)
+    ping = models.CharField(max_length=36, blank=True, help_text="Id of a test message that waits to be sent.")
+    served_at = models.DateTimeField(null=True, help_text="When a worker last took it up.")
+    lease_until = models.DateTimeField(null=True)
+    turn = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["log", "-id"], name="webhook_log"),
+            models.Index(fields=["next_attempt_at"], name="webhook_due", condition=models.Q(enabled=True)),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class WebhookSecret(models.Model):
+    """What one webhook's messages are signed with. All that have not expired sign, so that a rotation interrupts nobody."""
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="secrets")
+    secret = SealedField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.code
+
+    def sealed_in(self, field: str) -> tuple[Context, Sequence[KeyName]]:
+        webhook = self.webhook
+        context = Context(webhook.log, (), "", "webhook_secret", field, self.code)
+        return context, [KeyName.record(webhook.log, webhook.code)]
+
+
+class WebhookDelivery(models.Model):
+    """One attempt to send one message; the newest of each webhook are kept, for who looks why something does not arrive."""
+
+    id = models.BigAutoField(primary_key=True)
+    webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
+    message = models.CharField(max_length=36, help_text="Code of the event, or id of the test message.")
+    test = models.BooleanField(default=False)
+    generation = models.IntegerField(null=True)
+    index = models.BigIntegerField(null=True)
+    attempt = models.IntegerField()
+    at = models.DateTimeField()
+    milliseconds = models.IntegerField()
+    outcome = models.CharField(max_length=16)
+    status = models.IntegerField(null=True, help_text="HTTP status of the answer; empty where none came.")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["webhook", "-id"], name="webhook_deliveries")]
+
+    def __str__(self) -> str:
+        return f"{self.outcome} {self.message}"

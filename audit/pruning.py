@@ -63,9 +63,9 @@ def _prune_some(log: Log, before: datetime) -> int:
 
 
 def _whole_tiles_before(log: Log, before: datetime) -> int:
-    """The first index that has to stay, down to the edge of its tile."""
+    """The first index that has to stay, down to the edge of its tile. The newest signed entry always stays."""
     signed = SignedCheckpoint.objects.filter(log=log).order_by("-size").values_list("size", flat=True).first() or 0
     leaves = Leaf.objects.filter(log=log, event__at__gte=before).order_by("index")
     young = leaves.values_list("index", flat=True).first()
-    first = signed if young is None else min(signed, young)
-    return int(first) // WIDTH * WIDTH
+    first = signed - 1 if young is None else min(signed - 1, young)
+    return max(0, int(first)) // WIDTH * WIDTH

@@ -35,6 +35,7 @@ class ObjectKind(StrEnum):
     PURPOSE = "purpose"
     POLICY = "policy"
     LOG = "log"
+    WEBHOOK = "webhook"
     SUBJECT = "subject"
     CONSENT = "consent"
     REPRESENTATIVE = "representative"

@@ -15,13 +15,14 @@ START_PATIENCE = 60.0
 
 
 class Worker:
-    """One model worker (`--pool=solo`, one job at a time), its output in a log file."""
+    """One worker of one queue (`--pool=solo`, one job at a time), its output in a log file."""
 
-    def __init__(self, log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, log: Path, environment: Mapping[str, str] | None = None, *, queue: str = "model") -> None:
         self._log = log
+        self._queue = queue
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
-        self.name = f"model-{os.getpid()}-{time.monotonic_ns()}@local"
+        self.name = f"{queue}-{os.getpid()}-{time.monotonic_ns()}@local"
 
     def __enter__(self) -> Self:
         self.start()
@@ -54,7 +55,7 @@ class Worker:
                         "--pool=solo",
                         "--concurrency=1",
                     ),
-                    *("-Q", "model", "-n", self.name, "--without-gossip", "--without-mingle", "--loglevel=INFO"),
+                    *("-Q", self._queue, "-n", self.name, "--without-gossip", "--without-mingle", "--loglevel=INFO"),
                 ],
                 cwd=ROOT,
                 env=self._environment,

@@ -223,6 +223,7 @@ class OneSubject(ApiView):
     @operation(
         "subjects_erase",
         summary="Erase a person",
+        while_closed=True,
         description="At this commit everything about the person is unreadable; the order says when it is destroyed.",
         permission=Permission.ERASE_SUBJECT,
         answer=shapes.DestructionSerializer,
@@ -237,6 +238,7 @@ class SubjectWithdrawal(ApiView):
     @operation(
         "subjects_withdraw",
         summary="Withdraw a person's consent",
+        while_closed=True,
         description="Everything the person ever granted, or one purpose, or some scopes. Effective at once.",
         permission=Permission.MANAGE_CONSENT,
         body=shapes.SubjectWithdrawalForm,
@@ -419,6 +421,7 @@ class ConsentWithdrawal(ApiView):
     @operation(
         "consents_withdraw",
         summary="Withdraw a consent",
+        while_closed=True,
         description="One call, effective at once; what was derived under it is ordered destroyed in the same transaction.",
         permission=Permission.MANAGE_CONSENT,
         body=shapes.WithdrawalForm,

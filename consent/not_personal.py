@@ -46,6 +46,12 @@ _RULES_OF_THE_HOUSE = {
     "accounts.Organization": "id code name policy_epoch created_at",
     "accounts.Project": "id code organization name created_at",
     "accounts.ApiClient": "id code project user name roles created_at revoked_at",
+    "audit.Webhook": (
+        "id code log url names enabled disabled_reason disabled_at generation index failures failing_since next_attempt_at "
+        "last_outcome last_attempt_at last_delivered_at ping served_at lease_until turn created_at"
+    ),
+    "audit.WebhookSecret": "id code webhook secret created_at expires_at",
+    "audit.WebhookDelivery": "id webhook message test generation index attempt at milliseconds outcome status",
 }
 
 _ACTORS = {
@@ -75,7 +81,7 @@ _VAULT = {
     "vault.SealedBlob": "id code organization key_class owners scope plaintext_size sealed_size sha256 created_at",
 }
 
-_JOURNAL = {"vault.JournalNote": "id kind body at"}
+_JOURNAL = {"vault.JournalNote": "id kind body at", "vault.JournalMark": "id number"}
 
 _MODELS = {"analysis.Result": "model"}
 

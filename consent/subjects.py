@@ -4,7 +4,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import Project
-from audit import trail
+from audit import standing, trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent.errors import DuplicateSubject, InvalidRecord, SubjectErased
@@ -57,6 +57,7 @@ def find_by_reference(project: Project, external_reference: str) -> Subject | No
 
 def reveal_reference(subject: Subject, *, actor: Actor) -> str:
     """Opens the external reference for somebody who may see it; the look is recorded first. Empty when none was given."""
+    standing.require_open()
     if subject.erased_at is not None:
         raise SubjectErased("this person's data was erased")
     organization = subject.project.organization.code

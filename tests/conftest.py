@@ -16,6 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.setdefault("VOXGOV_VAR", str(ROOT / "var" / "test"))).resolve()
 os.environ.setdefault("VOXGOV_MODELS", str(ROOT / "var" / "models"))
+# A stream that is read to its end says what is there and ends; tests of waiting ones give it more.
+os.environ.setdefault("VOXGOV_STREAM_SECONDS", "0")
 os.environ["DJANGO_SETTINGS_MODULE"] = "voxgov.settings"
 _services = ExitStack()
 

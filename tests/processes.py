@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,8 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 class Web:
     """gunicorn with the production's worker class, in its own process group, its output in a log file."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, environment: Mapping[str, str] | None = None) -> None:
         self._log = log
+        self._environment = {**os.environ, **(environment or {})}
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
@@ -35,7 +37,7 @@ class Web:
                     *("--threads", "4", "--bind", f"127.0.0.1:{self.port}", "--timeout", "120"),
                 ],
                 cwd=ROOT,
-                env={**os.environ, "TMPDIR": str(self._log.parent.parent / "tmp")},
+                env={**self._environment, "TMPDIR": str(self._log.parent.parent / "tmp")},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

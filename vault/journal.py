@@ -29,7 +29,7 @@ from django.utils import timezone
 from vault import keys as key_store
 from vault.errors import JournalBroken, JournalUnwritten, StorageUnavailable
 from vault.format import InputKey
-from vault.models import JournalNote
+from vault.models import JournalMark, JournalNote
 from vault.provider import STANDING
 from vault.storage import storage_errors, sync_directory
 
@@ -57,6 +57,8 @@ def ensure() -> bool:
     path = _root() / _RECIPIENT
     if path.exists():
         return False
+    if _files():
+        raise JournalBroken(f"the journal has lines and no key: bring {_RECIPIENT} back, nothing else opens them")
     with storage_errors("written"):
         _root().mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_suffix(f".{os.getpid()}")
@@ -93,11 +95,22 @@ def flush() -> int:
             if not notes:
                 return written
             try:
-                _append([_encoded(note) for note in notes])
+                number = _append([_encoded(note) for note in notes])
             except StorageUnavailable as error:
                 raise JournalUnwritten(f"it is in force, but not in the journal yet: {error}") from error
             JournalNote.objects.filter(pk__in=[note.pk for note in notes]).delete()
+            JournalMark.objects.update_or_create(pk=1, defaults={"number": number})
             written += len(notes)
+
+
+def begun() -> bool:
+    """Whether the journal has its key."""
+    return (_root() / _RECIPIENT).exists()
+
+
+def require_this_provider() -> None:
+    """Raises `ProviderWrongKey` unless the provider is the one that the journal's key was made at, which is the one of the data."""
+    _private_key()
 
 
 def entries() -> Iterator[Entry]:
@@ -110,6 +123,11 @@ def entries() -> Iterator[Entry]:
             raise JournalBroken(f"line {body['number']} does not follow line {number}")
         number, before = body["number"], _digest(line)
         yield _opened(body, private)
+    mark = JournalMark.objects.values_list("number", flat=True).first() or 0
+    if (number or 0) < mark:
+        raise JournalBroken(
+            f"the journal ends with line {number or 0}, and this database has written line {mark}: it was cut"
+        )
 
 
 def last_number() -> int:
@@ -136,11 +154,14 @@ def _encoded(note: JournalNote) -> bytes:
     return json.dumps({"at": note.at.isoformat(), "kind": note.kind, "body": note.body}).encode()
 
 
-def _append(texts: list[bytes]) -> None:
-    recipient = X25519PublicKey.from_public_bytes(base64.b64decode(_recipient()["public_key"]))
+def _append(texts: list[bytes]) -> int:
+    """Returns the number of the last line."""
+    recipient = _public_key()
     with storage_errors("written"), _locked():
         number, before = _last()
-        path = _root() / f"{datetime.now(UTC):%Y-%m}.journal"
+        # A clock that was ahead at a month's end must not part the chain: lines go to the newest file there is.
+        newest = max([path.name for path in _files()] + [f"{datetime.now(UTC):%Y-%m}.journal"])
+        path = _root() / newest
         fresh = not path.exists()
         with path.open("ab") as file:
             for text in texts:
@@ -152,6 +173,7 @@ def _append(texts: list[bytes]) -> None:
             os.fsync(file.fileno())
         if fresh:
             sync_directory(_root())
+    return number
 
 
 def _sealed(text: bytes, recipient: X25519PublicKey, number: int, before: str) -> bytes:
@@ -249,8 +271,18 @@ def _fresh_recipient() -> dict[str, str]:
     }
 
 
+def _public_key() -> X25519PublicKey:
+    try:
+        return X25519PublicKey.from_public_bytes(base64.b64decode(_recipient()["public_key"], validate=True))
+    except (ValueError, KeyError, TypeError):
+        raise StorageUnavailable(f"{_RECIPIENT} of the journal is damaged") from None
+
+
 def _private_key() -> X25519PrivateKey:
-    wrapped = base64.b64decode(_recipient()["private_key"])
+    try:
+        wrapped = base64.b64decode(_recipient()["private_key"], validate=True)
+    except (ValueError, KeyError, TypeError):
+        raise StorageUnavailable(f"{_RECIPIENT} of the journal is damaged") from None
     return X25519PrivateKey.from_private_bytes(key_store.provider().unwrap(STANDING, wrapped, _BINDING).reveal())
 
 

@@ -29,7 +29,7 @@ CACHE_SIZE: Final = 4096
 
 @dataclass(frozen=True, slots=True, order=True)
 class KeyName:
-    """Whose key, for what: one per subject and scope, one per waiting recording, one per person's record."""
+    """Whose key, for what: one per subject and scope, one per waiting recording, one for the record of a person or a webhook."""
 
     organization: str
     key_class: KeyClass
@@ -45,8 +45,8 @@ class KeyName:
         return cls(organization, KeyClass.WORK, recording)
 
     @classmethod
-    def record(cls, organization: str, subject: str) -> "KeyName":
-        return cls(organization, KeyClass.RECORD, subject)
+    def record(cls, organization: str, owner: str) -> "KeyName":
+        return cls(organization, KeyClass.RECORD, owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,8 @@ def for_opening(names: Sequence[KeyName], key_ids: Sequence[bytes]) -> list[Held
     held = {}
     for name in set(names):
         found = _find(name, now[name])
+        if found is None and not now[name]:
+            raise KeyMissing("the key of this data is not there, although nobody ordered it destroyed")
         if found is None:
             raise KeyShredded("the key of this data was destroyed")
         held[found.id] = found

@@ -5,11 +5,13 @@ Owners are opaque codes, without foreign keys.
 
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 
 class KeyClass(models.TextChoices):
-    """`subject`: one person and scope. `work`: one recording waiting for analysis. `record`: one person's identity and evidence."""
+    """`subject`: one person and scope. `work`: one recording waiting for analysis. `record`: what nobody grants, by whom it is
+    about: one person's identity and evidence, or one webhook's secrets."""
 
     SUBJECT = "subject"
     WORK = "work"
@@ -98,6 +100,9 @@ class SealedBlob(models.Model):
     sha256 = models.CharField(max_length=64, help_text="Over the sealed bytes.")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    class Meta:
+        indexes: ClassVar = [GinIndex(fields=["owners"], name="sealed_blob_owners")]
+
     def __str__(self) -> str:
         return self.code
 
@@ -112,3 +117,13 @@ class JournalNote(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+
+class JournalMark(models.Model):
+    """How far the journal had got when this database last wrote to it; one row. A journal that is shorter was cut."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    number = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return str(self.number)

@@ -4,13 +4,15 @@ that survived the last rotation are found again. Everything here may be run twic
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from vault import journal, rewrapped, shredding
+from vault import journal, rewrapped, rotation, shredding, stray
 from vault import keys as key_store
 from vault.epochs import KEYS_DATABASE
 from vault.models import DataKey, Epoch
@@ -36,9 +38,14 @@ class Recovered:
 def recover(say: Say = lambda line: None) -> Recovered:
     """Replays the journal, finds the surviving keys, and carries out every order that is open then.
 
-    Raises `JournalBroken`, `ProviderUnavailable`, `StorageUnavailable`; may be run again.
+    Raises `JournalBroken`, `ProviderUnavailable`, `StorageUnavailable`, `RotationUnderWay`; may be run again.
     """
     journal.flush()
+    with rotation.alone():
+        return _recover(say)
+
+
+def _recover(say: Say) -> Recovered:
     total = replayed = 0
     # The journal opens with this provider's standing key alone, so a wrong provider ends here, before anything was changed.
     for entry in journal.entries():
@@ -47,10 +54,10 @@ def recover(say: Say = lambda line: None) -> Recovered:
         replayed += replay(entry)
     say(f"journal: {total} entries, {replayed} of them were not in this database")
     _adopt_epochs()
-    carried_out = 0
-    while done := shredding.carry_out_orders():
-        carried_out += len(done)
-    say(f"orders to shred: {carried_out} carried out")
+    carried_out = len(shredding.carry_out_orders())
+    # A restored keys database may hold keys whose orders were done long ago.
+    destroyed = stray.destroy_stray_keys()
+    say(f"orders to shred: {carried_out} carried out; keys that came back although they were shredded: {destroyed}")
     found, lost = _find_keys()
     say(f"keys: {found} found among the rewrapped ones, {lost} lost with their epoch")
     return Recovered(total, replayed, found, lost, carried_out)
@@ -62,8 +69,10 @@ def _adopt_epochs() -> None:
     now = timezone.now()
     with transaction.atomic(using=KEYS_DATABASE):
         for number in held:
-            Epoch.objects.get_or_create(number=number, defaults={"begun_at": now})
-        Epoch.objects.filter(number__lt=held[-1], retired_at=None).update(retired_at=now)
+            # It may be as old as an epoch gets: certificates promised its end by then.
+            begun = now - timedelta(days=settings.VOXGOV_EPOCH_DAYS)
+            Epoch.objects.get_or_create(number=number, defaults={"begun_at": begun})
+        Epoch.objects.exclude(number=held[-1]).filter(retired_at=None).update(retired_at=now)
         Epoch.objects.exclude(number__in=held).filter(destroyed_at=None).update(destroyed_at=now)
 
 
@@ -88,3 +97,13 @@ def _find_keys() -> tuple[int, int]:
                 DataKey.objects.filter(pk=copy.id).update(epoch=copy.epoch, wrapped=copy.wrapped)
             found += len(usable)
             lost += len(rows) - len(usable)
+
+
+def drop_lost() -> int:
+    """Deletes the rows of keys that no epoch of the provider opens and of which no copy survived: their data is lost already, and
+    they would stand in the way of every rotation. Returns how many. Raises `ProviderUnavailable`, `RotationUnderWay`."""
+    with rotation.alone():
+        journal.require_this_provider()
+        _find_keys()
+        held = key_store.provider().epochs()
+        return int(DataKey.objects.exclude(epoch__in=held).delete()[0])

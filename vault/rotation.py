@@ -19,10 +19,10 @@ from django.conf import settings
 from django.db import connections, transaction
 from django.utils import timezone
 
-from vault import epochs, rewrapped
+from vault import epochs, journal, rewrapped, stray
 from vault import keys as key_store
 from vault.epochs import KEYS_DATABASE
-from vault.errors import KeysUnopenable, ProviderWrongKey, RotationUnderWay
+from vault.errors import EpochDestroyed, KeysUnopenable, ProviderWrongKey, RotationUnderWay
 from vault.models import DataKey, Epoch
 from vault.ports import key_events
 from vault.rewrapped import Copy
@@ -54,10 +54,13 @@ def rotate(progress: Progress = lambda moved, total: None) -> Rotation:
     """Begins an epoch, or goes on with a rotation that was cut off, to its end.
 
     Raises `RotationUnderWay` when another process rotates, `KeysUnopenable` when a key does not open at this provider (nothing
-    is destroyed then), `EpochDestroyed` when the keys database is older than the provider, `ProviderUnavailable`,
-    `StorageUnavailable`.
+    is destroyed then; `manage.py vault recover` finds those that survived), `ProviderWrongKey` for another provider than the
+    one that has the keys, `ProviderUnavailable`, `StorageUnavailable`.
     """
-    with _alone():
+    with alone():
+        journal.require_this_provider()
+        # What orders closed moves nowhere: it goes first, whatever a restored keys database brought back.
+        stray.destroy_stray_keys()
         if not under_way():
             _begin()
         newest = Epoch.objects.order_by("-number")[0].number
@@ -90,9 +93,13 @@ def residual_window() -> timedelta:
     return _term() + ALLOWANCE + key_store.provider().deletion_delay + _keyring_backups()
 
 
-def powerless_from() -> datetime:
+def powerless_from() -> datetime | None:
     """From when on backups do not open what is shredded now: when the newest epoch is destroyed, and the provider and the
-    keyring's own backups have forgotten it. Raises `ProviderUnavailable`."""
+    keyring's own backups have forgotten it. None while that cannot be promised, because a rotation does not come to its end.
+    Raises `ProviderUnavailable`."""
+    late = timezone.now() - ALLOWANCE
+    if Epoch.objects.filter(retired_at__lt=late, destroyed_at=None).exists():
+        return None
     newest = Epoch.objects.order_by("-number").first() or epochs.adopt(key_store.provider())
     end = max(newest.begun_at + _term(), timezone.now())
     return end + ALLOWANCE + key_store.provider().deletion_delay + _keyring_backups()
@@ -109,8 +116,11 @@ def _keyring_backups() -> timedelta:
 def _begin() -> None:
     provider = key_store.provider()
     newest = Epoch.objects.order_by("-number").first() or epochs.adopt(provider)
+    held = provider.epochs()
+    if not held or held[-1] < newest.number:
+        raise ProviderWrongKey(f"the provider does not hold epoch {newest.number}: it is another one, or an older copy")
     # The provider is ahead of the rows where a run was cut off between the two.
-    number = max(newest.number + 1, *provider.epochs())
+    number = max(newest.number + 1, *held)
     provider.begin_epoch(number)
     key_events.face.epoch_begun(number)
     with transaction.atomic(using=KEYS_DATABASE):
@@ -162,14 +172,14 @@ def _move_batch(newest: int, after: UUID, lanes: ThreadPoolExecutor) -> _Batch |
 
 
 def _wrapped_anew(row: DataKey, epoch: int) -> Copy | None:
-    """None for a row that does not open: altered, or wrapped by another provider."""
+    """None for a row that does not open: altered, wrapped by another provider, or lost with its epoch."""
     provider = key_store.provider()
     binding = key_store.binding_of(row)
     try:
         return Copy(
             row.pk, epoch, provider.wrap(epoch, provider.unwrap(row.epoch, bytes(row.wrapped), binding), binding)
         )
-    except ProviderWrongKey:
+    except (ProviderWrongKey, EpochDestroyed):
         log.error("key_not_opened", key=str(row.pk), epoch=row.epoch)
         return None
 
@@ -184,15 +194,16 @@ def _write(copies: Sequence[Copy]) -> None:
 
 
 def _destroy(newest: int) -> tuple[int, ...]:
+    """Every epoch before the newest that the provider holds or a row names, one that came back with an old keyring included."""
+    provider = key_store.provider()
+    named = set(Epoch.objects.filter(number__lt=newest, destroyed_at=None).values_list("number", flat=True))
     destroyed = []
-    for number in (
-        Epoch.objects.filter(number__lt=newest, destroyed_at=None).order_by("number").values_list("number", flat=True)
-    ):
+    for number in sorted(named | {number for number in provider.epochs() if number < newest}):
         if DataKey.objects.filter(epoch=number).exists():
             raise KeysUnopenable(f"epoch {number} still wraps keys; it was not destroyed")
-        key_store.provider().destroy_epoch(number)
+        provider.destroy_epoch(number)
         key_events.face.epoch_destroyed(number)
-        Epoch.objects.filter(number=number).update(destroyed_at=timezone.now())
+        Epoch.objects.filter(number=number, destroyed_at=None).update(destroyed_at=timezone.now())
         log.info("epoch_destroyed", epoch=number)
         destroyed.append(number)
     return tuple(destroyed)
@@ -207,8 +218,8 @@ def _drop_copies_without_row() -> None:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Held by the session, so that it ends with the process; rotating twice at once would do no harm, only work."""
+def alone() -> Iterator[None]:
+    """Nobody else rotates or recovers meanwhile; held by the session, it ends with the process. Raises `RotationUnderWay`."""
     with connections[KEYS_DATABASE].cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
         row = cursor.fetchone()

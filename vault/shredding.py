@@ -2,7 +2,7 @@
 files that needed them are deleted, then the order is marked done with its signed certificate; every step may run again after a
 crash."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
-from vault import certificate, journal, rewrapped, rotation, storage
+from vault import certificate, journal, rotation, storage, stray
 from vault import format as sealed_format
 from vault import keys as key_store
 from vault.codes import new_code
@@ -55,9 +55,9 @@ def replay(entry: Entry) -> bool:
     return bool(made)
 
 
-def carry_out_orders(limit: int = 200) -> list[Shredded]:
-    """Carries out up to `limit` open orders, oldest first. One that fails holds up no other: its error is raised at the end."""
-    codes = list(ShredOrder.objects.filter(done_at=None).order_by("id").values_list("code", flat=True)[:limit])
+def carry_out_orders() -> list[Shredded]:
+    """Carries out every open order, oldest first. One that fails holds up no other: its error is raised at the end."""
+    codes = list(ShredOrder.objects.filter(done_at=None).order_by("id").values_list("code", flat=True))
     done: list[Shredded] = []
     failures: list[Exception] = []
     for code in codes:
@@ -77,66 +77,54 @@ def carry_out(code: str) -> Shredded | None:
 
     Raises `StorageUnavailable` and `ProviderUnavailable` (no signature), with the keys destroyed and the order still open.
     """
-    if _write_down(code) is None:
-        return None
     with transaction.atomic():
         order = _take(code)
         if order is None:
             return None
-        planned: dict[str, list[str]] = order.certificate or {"keys": [], "blobs": []}
-        ids = planned["keys"]
-        # Its own database, its own commit: from here on the keys are gone, whatever becomes of this transaction.
-        _destroy_keys([UUID(key) for key in ids])
-        for blob in planned["blobs"]:
+        planned = _note_keys(order)
+    # Their own database, their own commit: from here on the keys are gone, whatever becomes of the files.
+    stray.destroy([UUID(key) for key in planned["keys"]])
+    with transaction.atomic():
+        order = _take(code)
+        if order is None:
+            return None
+        _note_files(order)
+    with transaction.atomic():
+        order = _take(code)
+        if order is None:
+            return None
+        noted: dict[str, list[str]] = order.certificate or planned
+        ids, blobs = noted["keys"], noted["blobs"]
+        stray.destroy([UUID(key) for key in ids])
+        for blob in blobs:
             storage.remove(blob)
-        SealedBlob.objects.filter(code__in=planned["blobs"]).delete()
+        SealedBlob.objects.filter(code__in=blobs).delete()
         order.done_at = timezone.now()
-        order.certificate = _certificate(order, ids, len(planned["blobs"]))
+        order.certificate = _certificate(order, ids, len(blobs))
         order.save(update_fields=["done_at", "certificate"])
         if ids:
             key_events.face.destroyed(order.organization, order.owner, ids, order.reason)
-    return Shredded(order.code, tuple(ids), len(planned["blobs"]))
+    return Shredded(order.code, tuple(ids), len(blobs))
 
 
-def destroy_stray_keys() -> int:
-    """Destroys keys that an order closed but whose row came after the order was carried out (a crash between the two databases).
-
-    Nothing was ever readable under them again; this ends their being there. Returns how many.
-    """
-    return sum(_destroy_keys(keys) for keys in stray_keys())
-
-
-def stray_keys() -> Iterator[list[UUID]]:
-    """The ids of keys that orders closed and that are there still, in batches; of open orders as well."""
-    after = _NO_KEY
-    while rows := list(DataKey.objects.filter(pk__gt=after).order_by("pk")[:_BATCH]):
-        after = rows[-1].pk
-        yield [key.pk for key in _closed(rows)]
+def _note_keys(order: ShredOrder) -> dict[str, list[str]]:
+    """Notes in the order which keys go, before the first is gone: a second run then still knows them all."""
+    known: dict[str, list[str]] = order.certificate or {"keys": [], "blobs": []}
+    rows = DataKey.objects.filter(organization=order.organization, key_class=order.key_class, owner=order.owner)
+    if order.scope:
+        rows = rows.filter(scope=order.scope)
+    ids = {str(key.pk) for key in stray.closed(list(rows))} | set(known["keys"])
+    order.certificate = {"keys": sorted(ids), "blobs": known["blobs"]}
+    order.save(update_fields=["certificate"])
+    return dict(order.certificate)
 
 
-def _destroy_keys(ids: Sequence[UUID]) -> int:
-    """The rows first, then the copies that a rotation left: one that is under way holds the rows until its copies are written."""
-    deleted: int = DataKey.objects.filter(pk__in=ids).delete()[0]
-    key_store.forget_cached()
-    rewrapped.drop(ids)
-    return deleted
-
-
-def _write_down(code: str) -> ShredOrder | None:
-    """Notes in the order which keys and files go, before the first is gone: a second run then still knows them all."""
-    with transaction.atomic():
-        order = _take(code)
-        if order is None:
-            return None
-        known: dict[str, Any] = order.certificate or {"keys": [], "blobs": []}
-        rows = DataKey.objects.filter(organization=order.organization, key_class=order.key_class, owner=order.owner)
-        if order.scope:
-            rows = rows.filter(scope=order.scope)
-        ids = {str(key.pk) for key in _closed(list(rows))} | set(known["keys"])
-        blobs = set(_doomed_blobs(order, ids)) | set(known["blobs"])
-        order.certificate = {"keys": sorted(ids), "blobs": sorted(blobs)}
-        order.save(update_fields=["certificate"])
-        return order
+def _note_files(order: ShredOrder) -> None:
+    """Notes in the order which files go. Raises `StorageUnavailable`: the disk is asked which keys each file needs."""
+    known: dict[str, list[str]] = order.certificate or {"keys": [], "blobs": []}
+    blobs = set(_doomed_blobs(order, known["keys"])) | set(known["blobs"])
+    order.certificate = {"keys": known["keys"], "blobs": sorted(blobs)}
+    order.save(update_fields=["certificate"])
 
 
 def _take(code: str) -> ShredOrder | None:
@@ -144,13 +132,6 @@ def _take(code: str) -> ShredOrder | None:
         ShredOrder.objects.select_for_update(skip_locked=True).filter(code=code, done_at=None).first()
     )
     return found
-
-
-def _closed(keys: Sequence[DataKey]) -> list[DataKey]:
-    """The keys that orders have closed: those of an older generation than the orders now count."""
-    names = {key.pk: key_store.name_of(key) for key in keys}
-    now = key_store.generations(list(set(names.values())))
-    return [key for key in keys if key.generation < now[names[key.pk]]]
 
 
 def _doomed_blobs(order: ShredOrder, doomed: Iterable[str]) -> list[str]:
@@ -181,6 +162,7 @@ def _needed_keys(blob: str) -> frozenset[UUID] | None:
 
 def _certificate(order: ShredOrder, ids: Sequence[str], blobs: int) -> dict[str, Any]:
     provider = key_store.provider()
+    powerless = rotation.powerless_from()
     assert order.done_at is not None
     return certificate.signed(
         {
@@ -194,7 +176,7 @@ def _certificate(order: ShredOrder, ids: Sequence[str], blobs: int) -> dict[str,
             "destroyed_at": order.done_at.isoformat(),
             "keys": list(ids),
             "blobs": blobs,
-            "backups_powerless_from": rotation.powerless_from().isoformat(),
+            "backups_powerless_from": None if powerless is None else powerless.isoformat(),
         },
         provider.public_key(CERTIFICATES),
         lambda message: provider.sign(CERTIFICATES, message),

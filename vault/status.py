@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Count, Min
 from django.utils import timezone
 
-from vault import journal, rotation, shredding, storage
+from vault import journal, rotation, storage, stray
 from vault import keys as key_store
 from vault.models import DataKey, Epoch, JournalNote, ShredOrder
 
@@ -57,6 +57,8 @@ class Status:
         if self.orders_overdue:
             yield f"{self.orders_overdue} orders to shred are overdue: is a worker of the light queue running?"
         for epoch in self.epochs:
+            if epoch.held and epoch.destroyed_at is not None:
+                yield f"epoch {epoch.number} came back after it was destroyed: run `manage.py vault rotate`"
             if epoch.keys and not epoch.held:
                 yield (
                     f"{epoch.keys} keys are wrapped under epoch {epoch.number}, which the provider does not hold: "
@@ -99,7 +101,7 @@ def look() -> Status:
         oldest_order_at=open_orders.aggregate(oldest=Min("ordered_at"))["oldest"],
         files_without_row=sum(1 for _ in storage.find_orphans()),
         rows_without_file=sum(1 for _ in storage.rows_without_file()),
-        stray_keys=sum(len(keys) for keys in shredding.stray_keys()),
+        stray_keys=sum(len(keys) for keys in stray.stray_keys()),
         journal_waiting=JournalNote.objects.count(),
         journal_last=journal.last_number(),
     )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +22,7 @@ ORPHAN_AGE = 3600.0
 
 
 log = structlog.get_logger(__name__)
+_BATCH = 500
 _CODE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -126,20 +128,22 @@ def remove_orphans(now: float | None = None) -> int:
 
 def find_orphans(now: float | None = None) -> Iterator[Path]:
     """Regular files only. A file is looked at before its row: one that gets its row in between is no orphan."""
-    root: Path = settings.VOXGOV_BLOB_DIR
     limit = (time.time() if now is None else now) - ORPHAN_AGE
-    for path in root.glob("*/*"):
-        try:
-            found = path.lstat()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            log.error("file_not_examined", file=path.name, error=error.strerror)
-            continue
-        if not stat.S_ISREG(found.st_mode) or found.st_mtime > limit:
-            continue
-        if not SealedBlob.objects.filter(code=path.name).exists():
-            yield path
+    old = (path for path in settings.VOXGOV_BLOB_DIR.glob("*/*") if _is_old(path, limit))
+    while batch := list(islice(old, _BATCH)):
+        named = set(SealedBlob.objects.filter(code__in=[path.name for path in batch]).values_list("code", flat=True))
+        yield from (path for path in batch if path.name not in named)
+
+
+def _is_old(path: Path, limit: float) -> bool:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        log.error("file_not_examined", file=path.name, error=error.strerror)
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_mtime <= limit
 
 
 def rows_without_file() -> Iterator[str]:

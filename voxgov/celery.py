@@ -14,6 +14,7 @@ app.conf.beat_schedule = {
     "ring again for waiting jobs": {"task": "analysis.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "carry out orders to destroy": {"task": "consent.destruction", "schedule": 5.0, "options": {"expires": 5}},
     "shred what was ordered shredded": {"task": "vault.shred", "schedule": 5.0, "options": {"expires": 5}},
+    "ring for webhooks that are due": {"task": "audit.sweep", "schedule": 2.0, "options": {"expires": 2}},
     "write what the journal still lacks": {"task": "vault.journal", "schedule": 5.0, "options": {"expires": 5}},
     "rotate the keys when their days are over": {
         "task": "vault.rotate",

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from audit import standing
 from vault.keys import provider
 from voxgov.celery import app as celery
 
@@ -47,9 +48,9 @@ NEEDED: Final[Mapping[str, Callable[[], None]]] = {
     "keys_database": lambda: _database("keys"),
     "key_provider": _key_provider,
 }
-USEFUL: Final[Mapping[str, Callable[[], None]]] = {"broker": _broker}
-"""Without the broker everything but the bell works, and the sweep rings what was missed: it must not close the door to a
-withdrawal."""
+USEFUL: Final[Mapping[str, Callable[[], None]]] = {"broker": _broker, "log": standing.require_open}
+"""Without the broker everything but the bell works, and the sweep rings what was missed; while the log is closed after a restored
+backup, withdrawals are taken. Neither must close the door to a withdrawal."""
 
 
 class LiveSerializer(serializers.Serializer[Any]):
@@ -82,7 +83,7 @@ class Ready(OpenView):
     @extend_schema(
         operation_id="health_ready",
         summary="What the process needs is there",
-        description="503 when a database or the key provider is away; `degraded` when only the broker is.",
+        description="503 when a database or the key provider is away; `degraded` when the broker is, or the service is closed.",
         responses={200: ReadySerializer, 503: ReadySerializer},
         tags=["health"],
     )

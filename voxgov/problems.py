@@ -64,6 +64,12 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     audit_errors.ExportImpossible: (422, "No such export can be made"),
     audit_errors.ExportNotReady: (409, "Export not ready"),
     audit_errors.KeyInvalid: (422, "Key not readable"),
+    audit_errors.AddressRefused: (422, "Address not allowed"),
+    audit_errors.TooManyWebhooks: (409, "Too many webhooks"),
+    audit_errors.TooManySecrets: (409, "Too many secrets in force"),
+    audit_errors.PlaceUnknown: (409, "Place not in the log"),
+    audit_errors.StreamsFull: (503, "All streams taken"),
+    audit_errors.TooManyStreams: (429, "Too many streams of this client"),
     # vault
     vault_errors.KeyShredded: (410, "Data destroyed"),
     vault_errors.ProviderUnavailable: (503, "Key provider away"),
@@ -117,7 +123,7 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     elif (row := _row(exc)) is not None:
         (status, title), code = row, _CODES.get(type(exc)) or str(getattr(exc, "code", "error"))
         detail = str(exc) if type(exc) not in _CODES else title.lower()
-        if status == 503:
+        if status in (429, 503):
             headers["Retry-After"] = str(RETRY_AFTER)
         if isinstance(exc, idempotency.IdempotencyKeyInFlight):
             headers["Retry-After"] = str(int(exc.wait) + 1)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.states import AnalysisState, RecordingState
+from audit.events import EventName
 from consent.vocabulary import Context, GrantState, ParticipantRole, Scope
 from voxgov import environment, key_settings
 
@@ -164,6 +165,7 @@ SPECTACULAR_SETTINGS = {
         "GrantState": list(GrantState),
         "RecordingState": list(RecordingState),
         "AnalysisState": list(AnalysisState),
+        "EventName": list(EventName),
     },
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "deepLinking": True},
 }
@@ -202,6 +204,11 @@ VOXGOV_WITNESSES = environment.witnesses()
 VOXGOV_EXPORT_DIR = VAR_DIR / "exports"
 VOXGOV_AUDIT_DAYS = environment.audit_days()
 VOXGOV_LOG_ORIGIN = environment.text("VOXGOV_LOG_ORIGIN", "voxgov.localhost/log")
+# Lets webhooks go to this machine, also in the clear: for tests and trials, never where others may make webhooks.
+VOXGOV_WEBHOOK_LOOPBACK = environment.flag("VOXGOV_WEBHOOK_LOOPBACK", default=False)
+VOXGOV_STREAMS = environment.integer("VOXGOV_STREAMS", 4)
+VOXGOV_STREAMS_PER_CLIENT = environment.integer("VOXGOV_STREAMS_PER_CLIENT", 2)
+VOXGOV_STREAM_SECONDS = environment.integer("VOXGOV_STREAM_SECONDS", 300)
 VOXGOV_MAX_AUDIO_BYTES = environment.integer("VOXGOV_MAX_AUDIO_BYTES", 4 * 1024**3)
 VOXGOV_THREADS = environment.integer("VOXGOV_THREADS", 2)
 VOXGOV_ASR_MODEL = environment.text("VOXGOV_ASR_MODEL", "whisper-base")

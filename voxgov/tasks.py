@@ -1,12 +1,16 @@
-"""Celery's tasks: an id in, one call. Idempotent and acknowledged late; the database row is the job."""
+"""Celery's tasks: an id in, one call. Idempotent and acknowledged late; the database row is the job.
+
+What destroys or moves anything asks first whether the service is open: over a database that went back, what looks like a leftover
+may be somebody's only copy. Orders to shred and the journal go on: they only end what somebody ordered ended.
+"""
 
 from celery import shared_task
 from django.db import close_old_connections
 
 from analysis import claiming, tidying
-from audit import exports, pruning, witnessing
+from audit import delivery, exports, pruning, standing, witnessing
 from consent import destruction, expiring, renewing, retention
-from vault import journal, rotation, shredding
+from vault import journal, rotation, shredding, stray
 
 
 @shared_task(name="analysis.run")
@@ -24,11 +28,23 @@ def sweep_analyses() -> None:
 
 @shared_task(name="analysis.tidy")
 def tidy_recordings() -> None:
+    standing.require_open()
     tidying.tidy()
+
+
+@shared_task(name="audit.sweep")
+def sweep_webhooks() -> None:
+    delivery.sweep()
+
+
+@shared_task(name=delivery.DELIVER)
+def deliver_to_webhook(code: str) -> None:
+    delivery.deliver(code)
 
 
 @shared_task(name="consent.destruction")
 def carry_out_destruction() -> None:
+    standing.require_open()
     destruction.carry_out_orders()
 
 
@@ -44,6 +60,7 @@ def end_what_is_over() -> None:
 
 @shared_task(name="consent.retention")
 def sweep_retention() -> None:
+    standing.require_open()
     retention.sweep()
 
 
@@ -54,11 +71,13 @@ def shred_keys() -> None:
 
 @shared_task(name="vault.stray_keys")
 def destroy_stray_keys() -> None:
-    shredding.destroy_stray_keys()
+    standing.require_open()
+    stray.destroy_stray_keys()
 
 
 @shared_task(name="vault.rotate")
 def rotate_keys() -> None:
+    standing.require_open()
     rotation.rotate_if_due()
 
 
@@ -69,16 +88,19 @@ def write_journal() -> None:
 
 @shared_task(name="audit.prune")
 def prune_logs() -> None:
+    standing.require_open()
     pruning.prune_what_is_due()
 
 
 @shared_task(name="audit.exports")
 def make_exports() -> None:
+    standing.require_open()
     exports.make_what_is_due()
 
 
 @shared_task(name="audit.expire")
 def expire_exports() -> None:
+    standing.require_open()
     exports.expire()
 
 

@@ -7,7 +7,7 @@ from analysis import api as analysis
 from consent import api as consent
 from consent import api_representatives as representatives
 from consent import schedule
-from voxgov import audit_api, docs_pages, exports_api, health, log_api
+from voxgov import audit_api, audit_stream, docs_pages, exports_api, health, log_api, webhooks_api
 
 v1: list[URLPattern | URLResolver] = [
     path("notices", consent.Notices.as_view()),
@@ -43,12 +43,20 @@ v1: list[URLPattern | URLResolver] = [
     path("analyses/<uuid:code>/cancel", analysis.AnalysisCancellation.as_view()),
     path("analyses/<uuid:code>/results", analysis.AnalysisResults.as_view()),
     path("analyses/<uuid:code>/timeline", analysis.AnalysisTimeline.as_view()),
+    path("webhooks", webhooks_api.Webhooks.as_view()),
+    path("webhooks/<uuid:code>", webhooks_api.OneWebhook.as_view()),
+    path("webhooks/<uuid:code>/rotate", webhooks_api.WebhookRotation.as_view()),
+    path("webhooks/<uuid:code>/enable", webhooks_api.WebhookEnabling.as_view()),
+    path("webhooks/<uuid:code>/disable", webhooks_api.WebhookDisabling.as_view()),
+    path("webhooks/<uuid:code>/test", webhooks_api.WebhookTest.as_view()),
+    path("webhooks/<uuid:code>/deliveries", webhooks_api.WebhookDeliveries.as_view()),
     path("audit/events", audit_api.Events.as_view()),
     path("audit/events/<uuid:code>", audit_api.OneEvent.as_view()),
     path("audit/events/<uuid:code>/proof", log_api.EventProof.as_view()),
     path("audit/exports", exports_api.Exports.as_view()),
     path("audit/exports/<uuid:code>", exports_api.OneExport.as_view()),
     path("audit/exports/<uuid:code>/file", exports_api.ExportFile.as_view()),
+    path("audit/stream", audit_stream.Stream.as_view()),
     path("audit/log", log_api.Logs.as_view()),
     path("audit/log/<int:generation>/checkpoint", log_api.LogCheckpoint.as_view()),
     path("audit/log/<int:generation>/consistency", log_api.LogConsistency.as_view()),

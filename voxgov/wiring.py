@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 
+from accounts import membership
 from accounts.models import ApiClient, Organization, User
+from analysis import deletion
 from audit import ports as audit_ports
 from audit import trail
 from audit.entry import ObjectKind, Reference
@@ -12,6 +14,7 @@ from audit.events import EventName
 from consent import restoring
 from vault import plugs
 from vault import ports as vault_ports
+from vault.journal import Entry
 from voxgov import celery
 
 
@@ -20,8 +23,14 @@ def plug_in() -> None:
     celery.app.set_default()  # the rooms ring through whatever application is current
     audit_ports.name_resolver.insert(_names)
     vault_ports.key_events.insert(KeyTrail())
-    vault_ports.journal_replay.insert(restoring.replay)
+    vault_ports.journal_replay.insert(_replay)
     plugs.require_all()
+
+
+def _replay(entry: Entry) -> bool:
+    """Each room puts its own kinds of journal entries into force again."""
+    replays = {deletion.DELETED: deletion.replay, membership.REVOKED: membership.replay}
+    return replays.get(entry.kind, restoring.replay)(entry)
 
 
 def _names(codes: Sequence[str]) -> Mapping[str, str]:

@@ -24,7 +24,7 @@ BEGIN
     IF before_index % 256 <> 0 THEN
         RAISE EXCEPTION 'whole tiles are pruned' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    IF before_index > coalesce((SELECT max(size) FROM audit_signedcheckpoint WHERE log_id = of_log), 0) THEN
+    IF before_index >= coalesce((SELECT max(size) FROM audit_signedcheckpoint WHERE log_id = of_log), 0) THEN
         RAISE EXCEPTION 'what is not signed is not pruned' USING ERRCODE = 'insufficient_privilege';
     END IF;
     SELECT array_agg(leaf.event_id) INTO doomed FROM audit_leaf AS leaf WHERE leaf.log_id = of_log AND leaf.index < before_index;

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError
+from django.utils import timezone
 from knox.models import AuthToken
 
 from accounts import membership
@@ -12,6 +13,7 @@ from accounts.errors import OutsideOrganization
 from accounts.models import Organization, User
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from tests.factories import ACTOR, make_client, make_member, make_organization, make_project
+from vault.journal import Entry
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -87,3 +89,13 @@ def test_a_revoked_client_loses_tokens_and_sight_at_once() -> None:
     user = User.objects.get(pk=client.user_id)
     assert not AuthToken.objects.filter(user=user).exists()
     assert not projects_with(user, Permission.VIEW_PROJECT).exists()
+
+
+def test_a_client_that_a_restored_backup_brought_back_is_revoked_again() -> None:
+    client, _ = make_client(make_project(), Role.OPERATOR)
+    entry = Entry(1, timezone.now(), membership.REVOKED, {"client": client.code})
+    assert membership.replay(entry)
+    client.refresh_from_db()
+    assert client.revoked_at is not None
+    assert not membership.replay(entry)
+    assert not membership.replay(Entry(2, timezone.now(), membership.REVOKED, {"client": "never there"}))

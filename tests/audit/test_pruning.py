@@ -111,3 +111,21 @@ def test_without_a_term_nothing_is_pruned_and_with_one_the_schedule_prunes(
     assert pruning.prune_what_is_due() == 0
     monkeypatch.setattr(django_settings, "VOXGOV_AUDIT_DAYS", 400)
     assert pruning.prune_what_is_due() == 512
+
+
+def test_the_newest_entry_stays_however_old_so_that_the_log_goes_on_where_it_was(superuser: Superuser) -> None:
+    code = new_code()
+    with transaction.atomic():
+        for _ in range(512):
+            trail.record(EventName.SUBJECT_REGISTERED, organization=code, actor=trail.system("tests"))
+    sequencing.sequence(code)
+    signing.sign_newest(code)
+    log = Log.objects.get(code=code)
+    age(superuser, log, 512)
+    assert pruning.prune(log, YEARS_AGO + timedelta(days=400)) == 256
+    sequencing.sequence(code)
+    assert signing.sign_newest(code)
+    assert stored_tree.size_of(log) == 513
+    assert list(standing.objections_to(log)) == []
+    with pytest.raises(ProgrammingError, match="not signed"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT audit_prune(%s, %s)", [log.pk, 768])

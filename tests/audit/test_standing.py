@@ -4,11 +4,13 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection, transaction
 
+from accounts.roles import Role
 from analysis import pipeline, submission
 from analysis.models import Analysis
 from audit import continuing, exports, outside, signing, standing, stored_tree
@@ -20,9 +22,12 @@ from audit.tlog.notes import Ed25519Verifier
 from audit.verify.bundle import verify_bundle
 from audit.verify.report import Result
 from audit.verify.trust import Trust
-from consent import gate, withdrawal
+from consent import gate, subjects
 from consent.vocabulary import Action, Scope
+from tests.callers import Caller, Nobody
 from tests.factories import ACTOR, World, make_world, sign_log
+from tests.voxgov.test_problems import is_problem
+from voxgov import health, tasks
 
 Superuser = Callable[[str], list[tuple[object, ...]]]
 
@@ -82,8 +87,30 @@ def test_while_closed_nothing_is_read_or_run_and_a_withdrawal_is_taken(world: Wo
         pipeline.run(job.code)
     job.refresh_from_db()
     assert (job.state, job.attempts) == ("queued", 0)
-    withdrawal.withdraw(world.subject, actor=ACTOR)
+    with pytest.raises(ServiceClosed):
+        subjects.reveal_reference(world.subject, actor=ACTOR)
+    manager = Caller(world.project, Role.CONSENT_MANAGER, Role.OPERATOR, Role.AUDITOR)
+    for path in ("/v1/subjects", "/v1/consents", "/v1/decisions", "/v1/audit/events", "/v1/audit/log"):
+        assert is_problem(manager.get(path), 503, "service_closed")
+    assert manager.post(f"/v1/subjects/{world.subject.code}/withdraw", {}).status == 200
     assert not gate.evaluate(request).allowed
+    health._provider_answered = float("-inf")
+    ready = Nobody().get("/health/ready")
+    assert (ready.status, ready.body["status"], ready.body["checks"]["log"]) == (200, "degraded", "unavailable")
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        *(tasks.tidy_recordings, tasks.carry_out_destruction, tasks.sweep_retention, tasks.destroy_stray_keys),
+        *(tasks.rotate_keys, tasks.prune_logs, tasks.make_exports, tasks.expire_exports),
+    ],
+    ids=lambda task: task.name,
+)
+def test_while_closed_nothing_is_destroyed_that_only_looks_left_over(world: World, task: Any) -> None:
+    outside.close(["for the test"])
+    with pytest.raises(ServiceClosed):
+        task()
 
 
 def test_recovery_continues_under_a_new_origin_whose_first_entry_names_the_old_checkpoint(

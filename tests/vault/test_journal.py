@@ -15,7 +15,7 @@ from tests.vault.actors import Tenant
 from tests.vault.test_sealing import restart
 from vault import journal, keys, shredding
 from vault.errors import JournalBroken, JournalUnwritten, ProviderUnavailable, StorageUnavailable
-from vault.models import JournalNote, ShredOrder
+from vault.models import JournalMark, JournalNote, ShredOrder
 
 
 @pytest.fixture
@@ -25,8 +25,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     made = tmp_path / "journal"
     monkeypatch.setattr(django_settings, "VOXGOV_JOURNAL_DIR", made)
     assert journal.ensure()
+    mark = JournalMark.objects.first()
+    JournalMark.objects.all().delete()
     yield made
     JournalNote.objects.all().delete()
+    JournalMark.objects.all().delete()
+    if mark is not None:
+        mark.save()
 
 
 def note(text: str) -> None:
@@ -181,6 +186,7 @@ def test_a_line_of_another_journal_does_not_open(root: Path, monkeypatch: pytest
     note("ours")
     line = file_of(root).read_bytes()
     monkeypatch.setattr(django_settings, "VOXGOV_JOURNAL_DIR", tmp_path / "other")
+    JournalMark.objects.all().delete()
     assert journal.ensure()
     (tmp_path / "other" / file_of(root).name).write_bytes(line)
     with pytest.raises(JournalBroken, match="does not open"):
@@ -189,7 +195,7 @@ def test_a_line_of_another_journal_does_not_open(root: Path, monkeypatch: pytest
 
 def test_a_journal_without_a_key_is_an_error_that_says_what_to_do(root: Path) -> None:
     (root / "recipient.json").unlink()
-    with pytest.raises(StorageUnavailable, match="vault init"):
+    with pytest.raises(JournalUnwritten, match="vault init"):
         note("one")
     assert journal.ensure()
     assert not journal.ensure()
@@ -215,3 +221,42 @@ def test_a_line_longer_than_what_is_looked_at_first_is_still_the_last(root: Path
     note("y" * 200_000)
     note("z")
     assert [text[0] for text in said()] == ["x", "y", "z"]
+
+
+def test_a_clock_that_was_ahead_at_a_months_end_does_not_part_the_chain(root: Path) -> None:
+    note("one")
+    file_of(root).rename(root / "2999-12.journal")
+    note("two")
+    note("three")
+    assert said() == ["one", "two", "three"]
+    assert [path.name for path in root.glob("*.journal")] == ["2999-12.journal"]
+
+
+def test_a_journal_that_lost_its_key_gets_no_other(root: Path) -> None:
+    note("one")
+    (root / "recipient.json").unlink()
+    with pytest.raises(JournalBroken, match="nothing else opens"):
+        journal.ensure()
+
+
+def test_a_damaged_key_file_is_a_typed_error(root: Path) -> None:
+    (root / "recipient.json").write_text('{"public_key": "short"}')
+    with pytest.raises(JournalUnwritten):
+        note("one")
+    with pytest.raises(StorageUnavailable, match="damaged"):
+        list(journal.entries())
+
+
+def test_a_journal_that_was_cut_at_its_end_is_noticed(root: Path) -> None:
+    for text in ("one", "two", "three"):
+        note(text)
+    path = file_of(root)
+    whole = path.read_bytes()
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
+    with pytest.raises(JournalBroken, match="it was cut"):
+        said()
+    path.unlink()
+    with pytest.raises(JournalBroken, match="it was cut"):
+        said()
+    path.write_bytes(whole)
+    assert said() == ["one", "two", "three"]

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 from django.db.utils import ProgrammingError
 from django.utils import timezone
@@ -18,9 +20,9 @@ from audit.models import Event
 from tests.factories import make_organization
 from tests.vault.actors import Tenant
 from tests.vault.test_sealing import restart
-from vault import epochs, keys, rewrapped, rotation, sealing, shredding, status
+from vault import epochs, keyring, keys, recovery, rewrapped, rotation, sealing, shredding, status
 from vault.epochs import KEYS_DATABASE
-from vault.errors import EpochDestroyed, KeyShredded, KeysUnopenable, RotationUnderWay
+from vault.errors import EpochDestroyed, KeyShredded, KeysUnopenable, ProviderWrongKey, RotationUnderWay
 from vault.models import DataKey, Epoch
 from vault.ports import key_events
 
@@ -28,7 +30,7 @@ from vault.ports import key_events
 @pytest.fixture
 def tenant() -> Iterator[Tenant]:
     """No rotation and no order of an earlier test is left."""
-    shredding.carry_out_orders(limit=100_000)
+    shredding.carry_out_orders()
     if rotation.under_way():
         rotation.rotate()
     yield Tenant()
@@ -362,3 +364,90 @@ def test_the_application_cannot_delete_an_epoch(tenant: Tenant) -> None:
     with pytest.raises(ProgrammingError, match="permission denied"):
         Epoch.objects.filter(number=newest()).delete()
     connections[KEYS_DATABASE].close()
+
+
+def test_another_keyring_begins_no_epoch_and_a_missing_one_is_not_replaced(tenant: Tenant) -> None:
+    sealed = sealing.seal(tenant.context(), tenant.keys(), b"said")
+    path = Path(settings.VOXGOV_KEY_PROVIDER["path"])
+    ours = path.read_bytes()
+    before = newest()
+    try:
+        path.unlink()
+        restart()
+        with pytest.raises(CommandError, match="cannot be read"):
+            call_command("vault", "init")
+        assert not path.exists()
+        keyring.ensure(path)
+        restart()
+        with pytest.raises(ProviderWrongKey):
+            rotation.rotate()
+        with pytest.raises(CommandError, match="does not open"):
+            call_command("vault", "init")
+    finally:
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+            file.write(ours)
+        restart()
+    assert newest() == before
+    assert sealing.open(tenant.context(), tenant.keys(), sealed) == b"said"
+
+
+def test_a_key_that_came_back_with_an_old_keys_database_moves_nowhere(tenant: Tenant) -> None:
+    sealing.seal(tenant.context(), tenant.keys(), b"said")
+    row = key_row(tenant, tenant.anna)
+    tenant.shred(tenant.anna)
+    shredding.carry_out_orders()
+    row.save(force_insert=True)
+    rotation.rotate()
+    assert not DataKey.objects.filter(pk=row.pk).exists()
+    assert row.pk not in rewrapped.find([row.pk])
+
+
+def test_an_epoch_that_came_back_with_an_old_keyring_is_destroyed_again(tenant: Tenant) -> None:
+    sealing.seal(tenant.context(), tenant.keys(), b"said")
+    path = Path(settings.VOXGOV_KEY_PROVIDER["path"])
+    old = json.loads(path.read_text())["epochs"]
+    gone = newest()
+    rotation.rotate()
+    ring = json.loads(path.read_text())
+    ring["epochs"][str(gone)] = old[str(gone)]
+    path.write_text(json.dumps(ring))
+    restart()
+    assert gone in keys.provider().epochs()
+    assert any("came back" in concern for concern in status.look().concerns())
+    assert gone in rotation.rotate().destroyed
+    assert keys.provider().epochs() == (newest(),)
+
+
+def test_a_key_that_is_lost_stands_in_the_way_until_somebody_gives_it_up(tenant: Tenant) -> None:
+    sealing.seal(tenant.context(), tenant.keys(), b"said")
+    row = key_row(tenant, tenant.anna)
+    rotation.rotate()
+    DataKey.objects.filter(pk=row.pk).update(epoch=row.epoch, wrapped=bytes(row.wrapped))
+    rewrapped.drop([row.pk])
+    with pytest.raises(KeysUnopenable):
+        rotation.rotate()
+    assert recovery.drop_lost() == 1
+    if rotation.under_way():
+        rotation.rotate()
+    assert not DataKey.objects.filter(pk=row.pk).exists()
+
+
+def test_a_certificate_promises_nothing_while_a_rotation_does_not_end(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealing.seal(tenant.context(), tenant.keys(), b"said")
+
+    def crash(*arguments: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation, "_write", crash)
+        with pytest.raises(Crash):
+            rotation.rotate()
+    assert rotation.powerless_from() is not None
+    later = timezone.now() + rotation.ALLOWANCE + timedelta(hours=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(timezone, "now", lambda: later)
+        assert rotation.powerless_from() is None
+    rotation.rotate()

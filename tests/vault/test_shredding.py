@@ -12,7 +12,7 @@ from django.db.utils import DatabaseError, ProgrammingError
 from audit.models import Event
 from tests.vault.actors import Tenant
 from tests.vault.test_sealing import restart
-from vault import certificate, keys, sealing, shredding, storage
+from vault import certificate, keys, sealing, shredding, storage, stray
 from vault.errors import KeyShredded, ProviderUnavailable, ShredOutsideTransaction, StorageUnavailable
 from vault.keyring import CERTIFICATES
 from vault.keys import KeyName
@@ -23,7 +23,7 @@ from vault.ports import key_events
 @pytest.fixture
 def tenant() -> Iterator[Tenant]:
     """No order of an earlier test is left open."""
-    shredding.carry_out_orders(limit=100_000)
+    shredding.carry_out_orders()
     yield Tenant()
 
 
@@ -383,14 +383,14 @@ def test_a_key_made_while_its_order_commits_does_not_stay(tenant: Tenant, monkey
 def test_a_stray_key_left_by_a_crash_opens_nothing_and_is_destroyed_by_the_sweep(tenant: Tenant) -> None:
     sealed = sealing.seal(tenant.context(), tenant.keys(), b"said")
     kept = sealing.seal(tenant.context(tenant.ben), tenant.keys(tenant.ben), b"kept")
-    stray = DataKey.objects.get(organization=tenant.code, owner=tenant.anna)
+    left = DataKey.objects.get(organization=tenant.code, owner=tenant.anna)
     tenant.shred(tenant.anna)
     shredding.carry_out_orders()
-    stray.save(force_insert=True)
+    left.save(force_insert=True)
     with pytest.raises(KeyShredded):
         sealing.open(tenant.context(), tenant.keys(), sealed)
-    assert shredding.destroy_stray_keys() >= 1
-    assert not DataKey.objects.filter(pk=stray.pk).exists()
+    assert stray.destroy_stray_keys() >= 1
+    assert not DataKey.objects.filter(pk=left.pk).exists()
     assert sealing.open(tenant.context(tenant.ben), tenant.keys(tenant.ben), kept) == b"kept"
 
 

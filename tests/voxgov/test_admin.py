@@ -55,7 +55,7 @@ def world() -> World:
             },
         ),
         (Role.AUDITOR, {"audit/event", "audit/log", "audit/export"}),
-        (Role.ADMINISTRATOR, {"accounts/membership", "accounts/apiclient"}),
+        (Role.ADMINISTRATOR, {"accounts/membership", "accounts/apiclient", "audit/webhook"}),
         (
             Role.DATA_PROTECTION_OFFICER,
             {
@@ -71,6 +71,7 @@ def world() -> World:
                 "audit/event",
                 "audit/log",
                 "audit/export",
+                "audit/webhook",
             },
         ),
         (
@@ -102,7 +103,7 @@ def test_only_governed_pages_are_registered() -> None:
     assert all(isinstance(page, GovernedAdmin) for page in admin.site._registry.values())
     assert {page.model.__name__ for page in governed(admin.site)} == {
         *("Subject", "ConsentRecord", "Notice", "Purpose", "Decision", "DestructionOrder", "RetentionPolicy"),
-        *("Recording", "Analysis", "Membership", "ApiClient", "Event", "Log", "Export"),
+        *("Recording", "Analysis", "Membership", "ApiClient", "Event", "Log", "Export", "Webhook"),
     }
 
 

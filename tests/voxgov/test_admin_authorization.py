@@ -20,8 +20,8 @@ from accounts.governed_admin import GovernedAdmin, governed
 from accounts.models import ApiClient, Membership, Organization, Project, User
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from analysis.models import Analysis, Recording
-from audit import exports
-from audit.models import Event, Export, Log
+from audit import exports, webhooks
+from audit.models import Event, Export, Log, Webhook
 from consent import publishing, retention, subjects, withdrawal
 from consent.inventory import Category
 from consent.models import (
@@ -54,7 +54,7 @@ PEOPLE_ONLY = {
 """Addresses that name no row."""
 
 
-OF_THE_LOG = (Event, Log, Export)
+OF_THE_LOG = (Event, Log, Export, Webhook)
 OTHERS = [
     *(("theirs", role) for role in Role),
     *(("neighbours", role) for role in (Role.CONSENT_MANAGER, Role.DATA_PROTECTION_OFFICER, Role.ADMINISTRATOR)),
@@ -102,6 +102,9 @@ def make_estate(organization: Organization) -> Estate:
         Event: Event.objects.filter(log=organization.code).latest("pk"),
         Log: log,
         Export: exports.order(log, start=0, end=None, filter_={}, recipient="", actor=ACTOR),
+        Webhook: webhooks.create(
+            organization.code, f"https://hooks.example.com/{organization.code}", actor=ACTOR
+        ).webhook,
     }
     codes = [str(row.code) for row in (*rows.values(), subject, world.notice) if hasattr(row, "code")]
     codes += [str(event.code) for event in Event.objects.filter(log=organization.code)]

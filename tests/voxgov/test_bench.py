@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from benchmarks import vault
+from benchmarks import vault as vault_bench
+from vault import keys
+from vault.errors import VaultError
+from vault.models import DataKey
 from voxgov import bench_services
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -46,13 +49,24 @@ def test_nothing_is_measured_on_the_services_of_somebody_else() -> None:
         call_command("bench", "vault")
 
 
+def give_up_what_other_tests_broke() -> None:
+    """A benchmark runs on a database of its own; in this one there are keys that were altered on purpose, which nothing moves."""
+    for row in DataKey.objects.all():
+        try:
+            keys.provider().unwrap(row.epoch, bytes(row.wrapped), keys.binding_of(row))
+        except VaultError:
+            row.delete()
+
+
 def test_the_vaults_benchmark_runs_and_names_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MESSAGES", "STREAM_ROUNDS", "RECORD_ROUNDS", "SINGLE_RECORDS", "COLD_ROUNDS", "FILE_ROUNDS"):
-        monkeypatch.setattr(vault, name, 1)
-    monkeypatch.setattr(vault, "MESSAGE_CHUNKS", 8)
-    monkeypatch.setattr(vault, "RECORDS", 5)
-    monkeypatch.setattr(vault, "FILE_SIZE", vault.FILE_WARM_UP)
-    figures = {figure.name: figure for figure in vault.run(lambda line: None)}
+        monkeypatch.setattr(vault_bench, name, 1)
+    monkeypatch.setattr(vault_bench, "MESSAGE_CHUNKS", 8)
+    monkeypatch.setattr(vault_bench, "RECORDS", 5)
+    monkeypatch.setattr(vault_bench, "FILE_SIZE", vault_bench.FILE_WARM_UP)
+    monkeypatch.setattr(vault_bench, "ROTATED", 20)
+    give_up_what_other_tests_broke()
+    figures = {figure.name: figure for figure in vault_bench.run(lambda line: None)}
     assert {
         "seal_over_raw",
         "open_over_raw",
@@ -62,6 +76,7 @@ def test_the_vaults_benchmark_runs_and_names_its_figures(monkeypatch: pytest.Mon
         "records_per_s",
         "opened_records_per_s",
         "cold_open_ms",
+        "rotated_keys_per_s",
     } <= set(figures)
     assert all(figure.value > 0 for name, figure in figures.items() if name != "file_memory_growth_mb")
     assert all(figure.baseline for figure in figures.values())

@@ -43,7 +43,13 @@ def test_it_lives_and_is_ready_without_a_token() -> None:
     assert (Nobody().get("/health/live").status, Nobody().get("/health/live").body) == (200, {"status": "live"})
     ready = Nobody().get("/health/ready")
     assert (ready.status, ready.body["status"]) == (200, "ready")
-    assert ready.body["checks"] == {"database": "ok", "keys_database": "ok", "key_provider": "ok", "broker": "ok"}
+    assert ready.body["checks"] == {
+        "database": "ok",
+        "keys_database": "ok",
+        "key_provider": "ok",
+        "broker": "ok",
+        "log": "ok",
+    }
 
 
 def test_without_its_keys_it_is_unavailable_and_does_not_say_why(monkeypatch: pytest.MonkeyPatch) -> None:

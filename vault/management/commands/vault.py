@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
-from vault import journal, keys, recovery, rotation, shredding, status, storage
+from vault import journal, keys, recovery, rotation, status, storage, stray
 from vault.errors import VaultError
 
 _BAR = 30
@@ -28,15 +28,19 @@ class Command(BaseCommand):
         shown.add_argument("--json", action="store_true", help="print JSON")
         shown.add_argument("--check", action="store_true", help="exit with 1 when something needs attention")
         what.add_parser("recover", help="after a database was restored: replay the journal, find the surviving keys")
+        what.add_parser("drop-lost", help="give up keys that recover found no way to open; their data is lost already")
         what.add_parser("tidy", help="end what crashes left behind")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            getattr(self, f"_{options['what']}")(options)
+            getattr(self, f"_{options['what'].replace('-', '_')}")(options)
         except VaultError as problem:
             raise CommandError(f"{problem} ({problem.code})") from problem
 
     def _init(self, options: dict[str, Any]) -> None:
+        # Where there is a journal, keys were made: a new keyring in place of a lost one would open nothing that they sealed.
+        if journal.begun():
+            journal.require_this_provider()
         made = [keys.provider().ensure(), journal.ensure()]
         self.stdout.write("key provider and journal " + ("are ready" if any(made) else "were ready already"))
 
@@ -60,8 +64,11 @@ class Command(BaseCommand):
     def _recover(self, options: dict[str, Any]) -> None:
         recovery.recover(self.stdout.write)
 
+    def _drop_lost(self, options: dict[str, Any]) -> None:
+        self.stdout.write(f"keys given up: {recovery.drop_lost()}")
+
     def _tidy(self, options: dict[str, Any]) -> None:
-        self.stdout.write(f"keys destroyed after their order: {shredding.destroy_stray_keys()}")
+        self.stdout.write(f"keys destroyed after their order: {stray.destroy_stray_keys()}")
         self.stdout.write(f"files removed that no row names: {storage.remove_orphans()}")
 
     def _progress(self, moved: int, total: int) -> None:
