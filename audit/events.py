@@ -36,6 +36,7 @@ class EventName(StrEnum):
     GRANT_EXPIRED = "consent:grant:expired"
     GRANT_INVALIDATED = "consent:grant:invalidated"
     GRANT_RENEWAL_DUE = "consent:grant:renewal-due"
+    RECEIPT_ISSUED = "consent:receipt:issued"
     DECISION_ALLOWED = "consent:decision:allowed"
     DECISION_DENIED = "consent:decision:denied"
     DATA_DESTROYED = "consent:data:destroyed"

@@ -511,6 +511,10 @@ class DestructionOrder(models.Model):
     ordered_at = models.DateTimeField(auto_now_add=True)
     done_at = models.DateTimeField(null=True)
     destroyed = models.JSONField(default=dict, help_text="Counts per kind of data, from the inventory.")
+    shreds = ArrayField(models.CharField(max_length=36), default=list, help_text="The vault's orders for its keys.")
+    unrecoverable_from = models.DateTimeField(
+        null=True, help_text="When backups open nothing of it any more; empty while a key is still needed elsewhere."
+    )
 
     def __str__(self) -> str:
         return f"{self.reason} {self.code}"

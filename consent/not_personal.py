@@ -18,7 +18,8 @@ _KEYS_AND_TIES = {
     "consent.RestrictedRole": "id",
     "consent.RoleChange": "id code project",
     "consent.Decision": "id project policy_epoch rule_set",
-    "consent.DestructionOrder": "id code organization project purpose scopes reason ending ordered_at done_at destroyed",
+    "consent.DestructionOrder": "id code organization project purpose scopes reason ending ordered_at done_at destroyed shreds"
+    " unrecoverable_from",
     "accounts.User": "id organization is_superuser is_staff is_active",
     "accounts.User_groups": "id user group",
     "accounts.User_user_permissions": "id user permission",

@@ -26,6 +26,7 @@ from consent.vocabulary import (
     Action,
     AgeBand,
     Context,
+    EndCause,
     EvidenceMethod,
     GrantState,
     Ground,
@@ -420,6 +421,49 @@ class FullRecordSerializer(serializers.Serializer[Any]):
     representative = serializers.DictField(allow_null=True)
     evidence = serializers.DictField()
     supersedes = serializers.ListField(child=serializers.CharField())
+
+
+class SignatureSerializer(Shape):
+    algorithm = serializers.CharField()
+    key_id = serializers.CharField(help_text="RFC 7638 thumbprint; published at `/.well-known/voxgov-receipts.json`.")
+    public_key = serializers.CharField()
+    value = serializers.CharField()
+
+
+class ReceiptSerializer(Shape):
+    """Canonical JSON (RFC 8785), signed; `python -m consent.receipt` checks the file as it comes."""
+
+    receipt = serializers.DictField()
+    signature = SignatureSerializer()
+
+
+class ClosedGrantSerializer(Shape):
+    record_id = serializers.CharField()
+    purpose = serializers.CharField()
+    scope = Word(Scope)
+    state = Word(GrantState)
+
+
+class DestroyedSerializer(Shape):
+    order = serializers.CharField()
+    purpose = serializers.CharField(allow_null=True)
+    scopes = serializers.ListField(child=serializers.CharField())
+    ordered_at = serializers.CharField()
+    done_at = serializers.CharField(allow_null=True)
+    destroyed = serializers.DictField(child=serializers.IntegerField(), help_text="How many items, per kind of data.")
+    keys_destroyed = serializers.BooleanField(
+        help_text="False while it is under way, or where a key serves another purpose."
+    )
+    unrecoverable_from = serializers.CharField(allow_null=True, help_text="When backups open nothing of it any more.")
+
+
+class EndingSerializer(Shape):
+    ending_id = serializers.CharField()
+    subject_id = serializers.CharField()
+    cause = Word(EndCause)
+    at = serializers.CharField()
+    closed = ClosedGrantSerializer(many=True)
+    destruction = DestroyedSerializer(many=True)
 
 
 # Decisions
