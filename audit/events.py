@@ -36,6 +36,8 @@ class EventName(StrEnum):
     GRANT_EXPIRED = "consent:grant:expired"
     GRANT_INVALIDATED = "consent:grant:invalidated"
     GRANT_RENEWAL_DUE = "consent:grant:renewal-due"
+    STATEMENT_RECEIVED = "consent:statement:received"
+    STATEMENT_HEARD = "consent:statement:heard"
     RECEIPT_ISSUED = "consent:receipt:issued"
     DECISION_ALLOWED = "consent:decision:allowed"
     DECISION_DENIED = "consent:decision:denied"

@@ -12,6 +12,7 @@ _KEYS_AND_TIES = {
     "consent.ConsentRecord": "id project purpose notice",
     "consent.Grant": "id record revision",
     "consent.GrantUse": "id number",
+    "consent.SpokenStatement": "id fencing_token lease_until rung_at",
     "consent.Ending": "id project",
     "consent.CurrentGrant": "id purpose",
     "consent.Representation": "id project",
@@ -35,7 +36,7 @@ _KEYS_AND_TIES = {
 _RULES_OF_THE_HOUSE = {
     "consent.RenewalRun": "id series version total done after begun_at finished_at",
     "consent.NoticeSeries": "id code project name least_valid_version",
-    "consent.Notice": "id code project series version language title text material sha256 created_at published_at",
+    "consent.Notice": "id code project series version language title text required_phrase material sha256 created_at published_at",
     "consent.Purpose": (
         "id code project series name description lawful_basis scopes contexts recipients jurisdictions parties "
         "storage_locations withdrawal_method retention_class collection_method processing_method processing_locations "

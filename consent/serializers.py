@@ -38,6 +38,7 @@ from consent.vocabulary import (
     RetentionClass,
     Right,
     Scope,
+    StatementState,
 )
 
 Shape = serializers.Serializer[Any]
@@ -58,6 +59,13 @@ class NoticeForm(StrictSerializer):
     title = Text(max_length=200)
     text = Text(max_length=100_000, trim_whitespace=False, help_text="Exactly what the person is shown.")
     material = TrueOrFalse(help_text="A material version ends the validity of consent given under older ones.")
+    required_phrase = Text(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=500,
+        help_text="What a person says to consent by voice, word for word; at least four words.",
+    )
 
 
 class NoticeSeriesSerializer(Shape):
@@ -82,6 +90,7 @@ class NoticeSerializer(Shape):
     title = serializers.CharField()
     text = serializers.CharField()
     material = serializers.BooleanField()
+    required_phrase = serializers.CharField(allow_blank=True)
     sha256 = serializers.CharField(help_text="Over series, version, language, title and text as RFC 8785 JSON.")
     created_at = Moments()
     published_at = Moments(allow_null=True)
@@ -302,6 +311,11 @@ class ConsentForm(StrictSerializer):
         max_value=MAX_USES,
         help_text="For how many recordings it holds; 1 is one-shot.",
     )
+    spoken_statement = TrueOrFalse(
+        required=False,
+        default=False,
+        help_text="True where a clip follows in which the person says the notice's phrase; until it is heard it is `requested`.",
+    )
     covers_recorded_from = Moment(
         required=False,
         allow_null=True,
@@ -376,6 +390,17 @@ class EvidenceSerializer(Shape):
     sha256 = serializers.CharField(source="evidence_sha256")
 
 
+class StatementSerializer(Shape):
+    state = Word(StatementState)
+    ratio = serializers.FloatField(
+        allow_null=True, help_text="Share of the required phrase that was heard, 0.0 to 1.0."
+    )
+    transcript_sha256 = serializers.CharField(allow_blank=True)
+    seconds = serializers.FloatField(allow_null=True)
+    received_at = Moments()
+    finished_at = Moments(allow_null=True)
+
+
 class ConsentSerializer(Shape):
     code = serializers.CharField(source="record.code")
     subject = serializers.CharField(source="record.subject.code")
@@ -398,6 +423,9 @@ class ConsentSerializer(Shape):
 
 
 class ConsentDetailSerializer(ConsentSerializer):
+    statement = StatementSerializer(
+        source="record.statement", allow_null=True, default=None, help_text="The clip in which the person consented."
+    )
     history = RevisionSerializer(many=True)
 
 

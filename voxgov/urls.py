@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from analysis import api as analysis
+from analysis import api_uploads as uploads
 from consent import api as consent
 from consent import api_receipts as receipts_api
 from consent import api_representatives as representatives
@@ -30,6 +31,7 @@ v1: list[URLPattern | URLResolver] = [
     path("consents/<uuid:code>/receipt", receipts_api.ConsentReceipt.as_view()),
     path("endings/<uuid:code>", receipts_api.OneEnding.as_view()),
     path("endings/<uuid:code>/receipt", receipts_api.EndingReceipt.as_view()),
+    path("consents/<uuid:code>/statement", uploads.ConsentStatement.as_view()),
     path("consents/<uuid:code>/record", consent.FullConsentRecord.as_view()),
     path("consents/<uuid:code>/invalidate", consent.ConsentInvalidation.as_view()),
     path("consents/<uuid:code>/withdraw", consent.ConsentWithdrawal.as_view()),
