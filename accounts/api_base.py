@@ -128,9 +128,9 @@ def operation(
     body: type[StrictSerializer] | None = None,
     raw_body: bool = False,
     media: str = "",
+    or_media: str = "",
     while_closed: bool = False,
     headers: Sequence[OpenApiParameter] = (),
-    or_media: str = "",
     examples: Sequence[OpenApiExample] = (),
 ) -> Callable[[Handler], Handler]:
     """Declares a handler's operation, for the base view that enforces it and for the OpenAPI document alike.

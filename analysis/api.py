@@ -1,31 +1,24 @@
 """Recordings, analyses, results and timelines over HTTP. Each view parses, makes one call, and presents."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import OpenApiExample
-from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import idempotency
 from accounts.api_base import ApiView, operation
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
 from analysis import claiming, deletion, reading, submission
 from analysis import serializers as shapes
-from analysis.audio_body import COURTESY, AudioBody, attended
-from analysis.errors import AudioTruncated, NotFinished
+from analysis.api_uploads import RawUpload
+from analysis.errors import NotFinished
 from analysis.models import Analysis, Recording
 from analysis.states import AnalysisState
 from consent.gate import Participant
-
-RENEW_EVERY = idempotency.LEASE.total_seconds() / 4
-"""Seconds between two signs of life of an upload, so that no repetition takes its `Idempotency-Key` over."""
 
 RECORDING_EXAMPLE = OpenApiExample(
     "A call between a customer and an employee, one channel each",
@@ -109,13 +102,8 @@ class OneRecording(ApiView):
         return Response(_recording(recording))
 
 
-class RecordingAudio(ApiView):
-    """The upload. The body is read from the socket by `submission` and by nothing before it.
-
-    Of repetitions with one `Idempotency-Key` only a success is remembered: whatever went wrong, the same upload may be tried again.
-    """
-
-    parser_classes = ()
+class RecordingAudio(RawUpload):
+    """The upload. The body is read from the socket by `submission` and by nothing before it."""
 
     @operation(
         "recordings_upload",
@@ -132,31 +120,8 @@ class RecordingAudio(ApiView):
     def put(self, request: Request, code: UUID) -> Response:
         recording = self.find(Recording.objects.select_related("project__organization", "purpose"), code)
         body = self.audio(request._request)
-        read = attended(body.read, self.still_busy, every=RENEW_EVERY)
-        received, analysis = submission.receive_audio(recording, read, body.length, actor=self.actor)
+        received, analysis = submission.receive_audio(recording, self.reading(body), body.length, actor=self.actor)
         return Response({"recording": received.code, "analysis": analysis.code}, status=201)
-
-    def audio(self, request: HttpRequest) -> AudioBody:
-        """The request's body, one object per request. Raises `LengthRequired`."""
-        if self._audio is None:
-            self._audio = AudioBody(request)
-        return self._audio
-
-    _audio: AudioBody | None = None
-
-    def replaying(self, request: Request) -> None:
-        self.audio(request._request).read_away()
-
-    def keeps(self, response: HttpResponse) -> bool:
-        return response.status_code == 201
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        final = super().finalize_response(request, response, *args, **kwargs)
-        if final.status_code >= 400:
-            # A client that sends before it listens still hears why it was refused.
-            with suppress(AudioTruncated, APIException):
-                self.audio(request._request).read_away(at_most=COURTESY)
-        return final
 
 
 class Analyses(ApiView):

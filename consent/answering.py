@@ -66,26 +66,24 @@ def answer(
     elif state is GrantState.GIVEN and held:
         # The new terms may be narrower: a backup from before them must not open the gate on the old ones again.
         note_ended(subject, held, GrantState.SUPERSEDED)
-    trail.record(
-        _EVENTS[state],
-        organization=subject.project.organization.code,
-        actor=actor,
-        objects=[
-            Reference(ObjectKind.CONSENT, record.code),
-            Reference(ObjectKind.SUBJECT, subject.code, epoch),
-            Reference(ObjectKind.PURPOSE, record.purpose.code),
-            Reference(ObjectKind.NOTICE, record.notice.code),
-        ],
-        reason=reason,
-        detail={
-            "scopes": [scope.value for scope in named],
-            "notice_sha256": record.notice.sha256,
-            "evidence_sha256": record.evidence_sha256,
-            "explicit": record.explicit,
-            "represented": record.representation_id is not None,
-            "destruction_ordered": len(orders),
-        },
-    )
+    _record(record, subject, named, state, epoch=epoch, actor=actor, reason=reason, orders=len(orders))
+
+
+def refuse_statement(
+    record: ConsentRecord,
+    subject: Subject,
+    scopes: Collection[Scope],
+    own: Collection[str],
+    *,
+    actor: Actor,
+    reason: str,
+) -> None:
+    """Ends a request whose spoken statement did not hold. Only in the scopes in `own` it is what the gate goes by: the person
+    did not refuse anything that is in force, they were only not heard to consent. The caller holds the subject's lock."""
+    for scope in sorted(set(scopes)):
+        revise(record, scope, GrantState.REFUSED, actor=actor, reason=reason, current=scope.value in own)
+    epoch = subjects.move_consent_epoch(subject)
+    _record(record, subject, scopes, GrantState.REFUSED, epoch=epoch, actor=actor, reason=reason)
 
 
 def _require_latest(record: ConsentRecord, scopes: Collection[Scope]) -> None:
@@ -99,3 +97,36 @@ def _require_latest(record: ConsentRecord, scopes: Collection[Scope]) -> None:
         raise InvalidRecord(
             "given_at", "is earlier than a refusal or withdrawal; record what the person answered since"
         )
+
+
+def _record(
+    record: ConsentRecord,
+    subject: Subject,
+    scopes: Collection[Scope],
+    state: GrantState,
+    *,
+    epoch: int,
+    actor: Actor,
+    reason: str,
+    orders: int = 0,
+) -> None:
+    trail.record(
+        _EVENTS[state],
+        organization=subject.project.organization.code,
+        actor=actor,
+        objects=[
+            Reference(ObjectKind.CONSENT, record.code),
+            Reference(ObjectKind.SUBJECT, subject.code, epoch),
+            Reference(ObjectKind.PURPOSE, record.purpose.code),
+            Reference(ObjectKind.NOTICE, record.notice.code),
+        ],
+        reason=reason,
+        detail={
+            "scopes": sorted(scope.value for scope in scopes),
+            "notice_sha256": record.notice.sha256,
+            "evidence_sha256": record.evidence_sha256,
+            "explicit": record.explicit,
+            "represented": record.representation_id is not None,
+            "destruction_ordered": orders,
+        },
+    )

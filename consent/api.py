@@ -319,6 +319,7 @@ class Consents(ApiView):
                 expires_at=form["expires_at"],
                 until_event=form.get("until_event", ""),
                 uses=form["uses"],
+                spoken_statement=form["spoken_statement"],
                 covers_recorded_from=form["covers_recorded_from"],
             ),
             actor=self.actor,

@@ -89,7 +89,13 @@ def order_destruction(
     by_purpose: dict[str, list[str]] = {}
     for row in rows:
         by_purpose.setdefault(row.purpose.code, []).append(row.scope)
-    orders = [
+    shreds = {
+        scope: sealing.shred(
+            organization, owner=subject.code, key_class=KeyClass.SUBJECT, scope=scope, reason=reason
+        ).code
+        for scope in sorted({row.scope for row in rows} - still_held)
+    }
+    return [
         DestructionOrder.objects.create(
             organization=organization,
             project=subject.project,
@@ -98,12 +104,10 @@ def order_destruction(
             scopes=sorted(scopes),
             reason=reason,
             ending=ending,
+            shreds=[shreds[scope] for scope in sorted(scopes) if scope in shreds],
         )
         for purpose, scopes in sorted(by_purpose.items())
     ]
-    for scope in sorted({row.scope for row in rows} - still_held):
-        sealing.shred(organization, owner=subject.code, key_class=KeyClass.SUBJECT, scope=scope, reason=reason)
-    return orders
 
 
 def note_ended(subject: Subject, rows: Sequence[CurrentGrant], state: GrantState = GrantState.WITHDRAWN) -> None:

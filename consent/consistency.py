@@ -11,6 +11,7 @@ from consent.errors import InvalidRecord, NoticeNotPublished
 from consent.gate import CLOCK_SKEW
 from consent.law import places
 from consent.models import Notice, Purpose, Subject
+from consent.vocabulary import EvidenceMethod
 
 if TYPE_CHECKING:
     from consent.granting import Answer
@@ -51,6 +52,8 @@ def _contradictions(
         yield "evidence_origin", f"at most {MAX_ORIGIN} characters"
     if answer.representation is not None and answer.representation.subject_id != subject.pk:
         yield "representative", "represents somebody else"
+    if answer.spoken_statement:
+        yield from _not_to_be_said(notice, answer)
     if not places.is_place(answer.jurisdiction):
         yield "jurisdiction", "must be an ISO 3166 code, or unknown"
     if answer.until_event and not re.fullmatch(EVENT, answer.until_event):
@@ -58,6 +61,15 @@ def _contradictions(
     if answer.uses is not None and not 1 <= answer.uses <= MAX_USES:
         yield "uses", f"must be between 1 and {MAX_USES}"
     yield from _impossible_times(answer)
+
+
+def _not_to_be_said(notice: Notice, answer: "Answer") -> Iterator[tuple[str, str]]:
+    if not answer.given:
+        yield "spoken_statement", "a refusal needs no statement"
+    if answer.evidence_method is not EvidenceMethod.SPOKEN:
+        yield "spoken_statement", "is for consent that was spoken"
+    if not notice.required_phrase:
+        yield "notice", "has no phrase that a person could say"
 
 
 def _impossible_times(answer: "Answer") -> Iterator[tuple[str, str]]:

@@ -1,9 +1,13 @@
-"""Carrying out destruction orders: every holder in the inventory destroys its part, then the order is marked done.
+"""Carrying out destruction orders: every holder in the inventory destroys its part, the vault destroys the keys, then the order is
+marked done, with what went and when backups open nothing of it any more.
 
-Resumable: an order is done only when its last step is; a crash anywhere runs it again, and every step is idempotent.
+Resumable: an order is done only when its last step is; a crash anywhere runs it again, and every step is idempotent. Counts add up
+over the runs.
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 
 import structlog
 from django.db import transaction
@@ -15,6 +19,8 @@ from audit.events import EventName
 from consent import inventory
 from consent.inventory import Target
 from consent.models import ConsentRecord, Decision, DestructionOrder, Subject
+from vault import shredding
+from vault.models import ShredOrder
 
 ACTOR = trail.system("destruction")
 log = structlog.get_logger(__name__)
@@ -32,16 +38,21 @@ def carry_out_orders(limit: int = 100) -> int:
 
 
 def carry_out(code: str) -> bool:
-    """Carries out one order. False when another worker has it in hand or it is done."""
+    """Carries out one order. False when another worker has it in hand, it is done, or a key of it is still to be destroyed."""
+    shreds = _empty(code)
+    if shreds is None:
+        return False
+    for shred in shreds:
+        shredding.carry_out(shred)
+    return _finish(code)
+
+
+def _empty(code: str) -> list[str] | None:
+    """Everything that the holders hold goes, in one transaction. Gives the vault's orders that remain; None when nothing does."""
     with transaction.atomic():
-        order = (
-            DestructionOrder.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-            .select_related("project")
-            .filter(code=code, done_at=None)
-            .first()
-        )
+        order = _take(code)
         if order is None:
-            return False
+            return None
         target = Target(
             organization=order.organization,
             project=order.project_id,
@@ -51,23 +62,57 @@ def carry_out(code: str) -> bool:
             scopes=frozenset(order.scopes),
         )
         linked = _codes_that_link(order) if target.whole_person else set()
-        counts = {holder.name: holder.destroy(target) for holder in inventory.holders()}
+        counts = Counter(order.destroyed)
+        counts.update({holder.name: holder.destroy(target) for holder in inventory.holders()})
         order.destroyed = {name: count for name, count in counts.items() if count}
+        order.save(update_fields=["destroyed"])
+        # After a whole person went, the salts that tie log entries to them go too.
+        trail.forget(order.organization, linked)
+        return list(order.shreds)
+
+
+def _finish(code: str) -> bool:
+    with transaction.atomic():
+        order = _take(code)
+        if order is None:
+            return False
+        done = ShredOrder.objects.filter(code__in=order.shreds, done_at__isnull=False)
+        certificates = list(done.values_list("certificate", flat=True))
+        if len(certificates) < len(order.shreds):
+            return False
+        if certificates:
+            order.unrecoverable_from = max(
+                datetime.fromisoformat(one["backups_powerless_from"]) for one in certificates if one is not None
+            )
         order.done_at = timezone.now()
-        order.save(update_fields=["destroyed", "done_at"])
+        order.save(update_fields=["done_at", "unrecoverable_from"])
+        whole_person = not order.scopes
+        until = order.unrecoverable_from
         trail.record(
             EventName.DATA_DESTROYED,
             organization=order.organization,
             actor=ACTOR,
             objects=[Reference(ObjectKind.PROJECT, order.project.code)]
-            if target.whole_person or _is_erased(order)
+            if whole_person or _is_erased(order)
             else [Reference(ObjectKind.SUBJECT, order.subject), Reference(ObjectKind.PROJECT, order.project.code)],
             reason=order.reason,
-            detail={"scopes": sorted(order.scopes), **{f"destroyed_{name}": n for name, n in order.destroyed.items()}},
+            detail={
+                "scopes": sorted(order.scopes),
+                "unrecoverable_from": None if until is None else until.isoformat(),
+                **{f"destroyed_{name}": n for name, n in order.destroyed.items()},
+            },
         )
-        # After a whole person went, the salts that tie log entries to them go too, that of the event above included.
-        trail.forget(order.organization, linked)
     return True
+
+
+def _take(code: str) -> DestructionOrder | None:
+    found: DestructionOrder | None = (
+        DestructionOrder.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+        .select_related("project")
+        .filter(code=code, done_at=None)
+        .first()
+    )
+    return found
 
 
 def _open_orders(limit: int) -> Iterator[str]:

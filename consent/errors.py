@@ -97,6 +97,36 @@ class SecondPersonNeeded(ConsentError):
     code = "second_person_needed"
 
 
+class StatementNotExpected(ConsentError):
+    """No spoken statement is awaited for this consent, or it came already."""
+
+    code = "statement_not_expected"
+
+
+class StatementTooLarge(ConsentError):
+    """The clip is larger than a spoken statement may be."""
+
+    code = "statement_too_large"
+
+
+class StatementEmpty(ConsentError):
+    """The body holds no bytes."""
+
+    code = "statement_empty"
+
+
+class StatementCutShort(ConsentError):
+    """The body ended before Content-Length said it would; nothing was kept."""
+
+    code = "statement_cut_short"
+
+
+class StatementNotHeard(ConsentError):
+    """The clip cannot be decoded, or is longer than a statement may be."""
+
+    code = "statement_not_heard"
+
+
 class DuplicateSubject(ConsentError):
     """Another subject of this project has the same external reference."""
 

@@ -3,7 +3,7 @@
 What an answer must agree with is in `consistency`; what it does to the answers before it is in `answering`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -28,7 +28,8 @@ class Answer:
     `evidence_sha256` is the hash of exactly what was shown; it must be the notice's own, so that a record cannot claim another
     text. `covers_recorded_from` names recordings made before the answer. `representation`: who answered, where it was not the
     person. It holds until `expires_at`, until `until_event` is reported, for `uses` recordings, or, with none of these, until it is
-    withdrawn. `jurisdiction` is where the person is protected (ISO 3166, or `unknown`).
+    withdrawn. `jurisdiction` is where the person is protected (ISO 3166, or `unknown`). With `spoken_statement` it is requested
+    until the clip that follows was heard (`statements`).
     """
 
     scopes: tuple[Scope, ...]
@@ -45,6 +46,7 @@ class Answer:
     until_event: str = ""
     uses: int | None = None
     covers_recorded_from: datetime | None = None
+    spoken_statement: bool = False
 
 
 def record_consent(
@@ -52,6 +54,8 @@ def record_consent(
 ) -> ConsentRecord:
     """Records an answer, given or refused. Raises `InvalidRecord`, `NoticeNotPublished`, `RepresentationEnded`, `SubjectErased`."""
     state = GrantState.GIVEN if answer.given else GrantState.REFUSED
+    if answer.spoken_statement:
+        state = GrantState.REQUESTED
     return _record(project, subject, purpose, notice, answer, state=state, actor=actor)
 
 
@@ -60,7 +64,8 @@ def record_request(
 ) -> ConsentRecord:
     """Records that a person was asked and has not answered: `given_at` is when, `given` and `explicit` say nothing yet. It opens
     nothing and closes nothing. Raises as `record_consent`."""
-    return _record(project, subject, purpose, notice, asked, state=GrantState.REQUESTED, actor=actor)
+    unanswered = replace(asked, explicit=False, spoken_statement=False)
+    return _record(project, subject, purpose, notice, unanswered, state=GrantState.REQUESTED, actor=actor)
 
 
 def _record(
@@ -86,7 +91,7 @@ def _record(
             subject=locked,
             purpose=purpose,
             notice=notice,
-            explicit=answer.explicit and state is not GrantState.REQUESTED,
+            explicit=answer.explicit,
             given_at=answer.given_at,
             expires_at=answer.expires_at,
             until_event=answer.until_event,

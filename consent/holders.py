@@ -14,10 +14,12 @@ from accounts.models import Project
 from audit import trail
 from consent import inventory, iso27560, records
 from consent.inventory import Category, Target
-from consent.models import ConsentRecord, Decision, Representation, RestrictedRole, RoleChange, Subject
+from consent.models import ConsentRecord, Decision, Representation, RestrictedRole, RoleChange, SpokenStatement, Subject
 from consent.not_personal import declare_fields_that_hold_nothing_personal
 from consent.replays import ReplayHolder
 from consent.staff import StaffHolder
+from vault import sealing
+from vault.models import SealedBlob
 
 
 class IdentityHolder:
@@ -187,6 +189,46 @@ class ConsentHolder:
         return 0
 
 
+class StatementHolder:
+    """Clips in which a person said that they consent, and what was made of them. Proof, until the person is erased."""
+
+    name = "statements"
+    category = Category.CONSENT
+    fields = frozenset(
+        f"consent.SpokenStatement.{name}"
+        for name in (
+            *("code", "record", "blob", "state", "ratio", "transcript_sha256", "seconds", "model"),
+            *("received_at", "finished_at", "attempts", "due_at"),
+        )
+    )
+
+    def _rows(self, target: Target) -> QuerySet[SpokenStatement]:
+        if not target.whole_person:
+            return SpokenStatement.objects.none()
+        return SpokenStatement.objects.filter(record__project=target.project, record__subject__code=target.subject)
+
+    def count(self, target: Target) -> int:
+        return self._rows(target).count()
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for row in self._rows(target).select_related("record").order_by("id"):
+            yield {
+                "consent": row.record.code,
+                "received_at": row.received_at,
+                "state": row.state,
+                "seconds": row.seconds,
+            }
+
+    def destroy(self, target: Target) -> int:
+        for blob in SealedBlob.objects.filter(code__in=self._rows(target).values("blob")):
+            sealing.discard(blob)
+        deleted, _ = self._rows(target).delete()
+        return deleted
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        return 0
+
+
 class DecisionHolder:
     """What the gate decided about a person."""
 
@@ -252,6 +294,7 @@ def declare_all() -> None:
         RepresentationHolder(),
         RoleHolder(),
         ConsentHolder(),
+        StatementHolder(),
         DecisionHolder(),
         ReplayHolder(),
         StaffHolder(),

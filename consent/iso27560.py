@@ -10,7 +10,7 @@ from typing import Any, Final
 from consent.law.biometrics import ILLINOIS, VoiceprintNeedsWrittenRelease
 from consent.law.gdpr import SPECIAL_CATEGORIES
 from consent.law.places import any_may_lie_in
-from consent.models import ConsentRecord, Purpose
+from consent.models import ConsentRecord, Purpose, SpokenStatement
 from consent.processing import DAYS
 from consent.records import RecordView
 from consent.vocabulary import RetentionClass, Scope
@@ -80,7 +80,11 @@ def as_json(view: RecordView) -> dict[str, Any]:
             "relation": record.representation.relation,
             "proof_sha256": record.representation.proof_sha256,
         },
-        "evidence": {"method": record.evidence_method, "sha256": record.evidence_sha256},
+        "evidence": {
+            "method": record.evidence_method,
+            "sha256": record.evidence_sha256,
+            "statement": _statement(record),
+        },
         "supersedes": sorted({grant.record.code for grant in record.superseded.all()}),
     }
 
@@ -154,6 +158,20 @@ def _personal_data(record: ConsentRecord) -> Iterable[dict[str, Any]]:
             "special_category": scope in SPECIAL_CATEGORIES,
             "optional": scope.value in record.purpose.optional_scopes,
         }
+
+
+def _statement(record: ConsentRecord) -> dict[str, Any] | None:
+    """What a spoken statement came to; None where there was none."""
+    statement: SpokenStatement | None = getattr(record, "statement", None)
+    if statement is None:
+        return None
+    return {
+        "state": statement.state,
+        "ratio": statement.ratio,
+        "transcript_sha256": statement.transcript_sha256 or None,
+        "seconds": statement.seconds,
+        "model": statement.model,
+    }
 
 
 def _time(moment: Any) -> str | None:

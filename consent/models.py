@@ -27,6 +27,7 @@ from consent.vocabulary import (
     RetentionClass,
     Right,
     Scope,
+    StatementState,
 )
 from vault.codes import new_code
 from vault.context import Context as SealContext
@@ -160,6 +161,9 @@ class Notice(models.Model):
     language = models.CharField(max_length=35, help_text="BCP 47 language tag.")
     title = models.CharField(max_length=200)
     text = models.TextField()
+    required_phrase = models.CharField(
+        max_length=500, blank=True, help_text="What a person says to consent by voice, word for word."
+    )
     material = models.BooleanField(help_text="A material version ends the validity of every older version.")
     sha256 = models.CharField(max_length=64, editable=False, help_text="Over the canonical form (RFC 8785).")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -416,6 +420,42 @@ class Ending(models.Model):
         return self.code
 
 
+class SpokenStatement(models.Model):
+    """A clip in which a person says that they consent, and the job that compares it with the notice's required phrase.
+
+    The clip is sealed under the person's record key. Of what was heard, only the ratio and a hash are kept.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    record = models.OneToOneField(ConsentRecord, on_delete=models.PROTECT, related_name="statement")
+    blob = models.CharField(max_length=36)
+    state = models.CharField(max_length=16, choices=_choices(StatementState), default=StatementState.WAITING.value)
+    ratio = models.FloatField(null=True, help_text="Share of the required phrase that was heard, 0.0 to 1.0.")
+    transcript_sha256 = models.CharField(max_length=64, blank=True)
+    seconds = models.FloatField(null=True)
+    model = models.JSONField(null=True, help_text="Name, version, digest and licence of the model that heard it.")
+    fencing_token = models.BigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(auto_now_add=True)
+    rung_at = models.DateTimeField(null=True)
+    attempts = models.IntegerField(default=0)
+    received_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["due_at"],
+                name="statement_unfinished",
+                condition=models.Q(state__in=[StatementState.WAITING.value, StatementState.RUNNING.value]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
 class GrantUse(models.Model):
     """One use of a record that holds for a number of recordings: which recording, and the how manieth. Append-only, and unique, so
     that no use is made twice whoever races."""
@@ -511,6 +551,10 @@ class DestructionOrder(models.Model):
     ordered_at = models.DateTimeField(auto_now_add=True)
     done_at = models.DateTimeField(null=True)
     destroyed = models.JSONField(default=dict, help_text="Counts per kind of data, from the inventory.")
+    shreds = ArrayField(models.CharField(max_length=36), default=list, help_text="The vault's orders for its keys.")
+    unrecoverable_from = models.DateTimeField(
+        null=True, help_text="When backups open nothing of it any more; empty while a key is still needed elsewhere."
+    )
 
     def __str__(self) -> str:
         return f"{self.reason} {self.code}"

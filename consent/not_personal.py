@@ -12,13 +12,15 @@ _KEYS_AND_TIES = {
     "consent.ConsentRecord": "id project purpose notice",
     "consent.Grant": "id record revision",
     "consent.GrantUse": "id number",
+    "consent.SpokenStatement": "id fencing_token lease_until rung_at",
     "consent.Ending": "id project",
     "consent.CurrentGrant": "id purpose",
     "consent.Representation": "id project",
     "consent.RestrictedRole": "id",
     "consent.RoleChange": "id code project",
     "consent.Decision": "id project policy_epoch rule_set",
-    "consent.DestructionOrder": "id code organization project purpose scopes reason ending ordered_at done_at destroyed",
+    "consent.DestructionOrder": "id code organization project purpose scopes reason ending ordered_at done_at destroyed shreds"
+    " unrecoverable_from",
     "accounts.User": "id organization is_superuser is_staff is_active",
     "accounts.User_groups": "id user group",
     "accounts.User_user_permissions": "id user permission",
@@ -34,7 +36,7 @@ _KEYS_AND_TIES = {
 _RULES_OF_THE_HOUSE = {
     "consent.RenewalRun": "id series version total done after begun_at finished_at",
     "consent.NoticeSeries": "id code project name least_valid_version",
-    "consent.Notice": "id code project series version language title text material sha256 created_at published_at",
+    "consent.Notice": "id code project series version language title text required_phrase material sha256 created_at published_at",
     "consent.Purpose": (
         "id code project series name description lawful_basis scopes contexts recipients jurisdictions parties "
         "storage_locations withdrawal_method retention_class collection_method processing_method processing_locations "

@@ -19,7 +19,7 @@ from accounts.models import Organization, Project
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
-from consent import renewing
+from consent import matching, renewing
 from consent.errors import InvalidRecord, NoticeImmutable, NoticeNotPublished
 from consent.law import purposes
 from consent.law.purposes import Plan
@@ -33,19 +33,42 @@ PURPOSE: Final = "purpose"
 """What the journal calls a material version, and a purpose that was closed."""
 
 
-def canonical_notice(*, series: str, version: int, language: str, title: str, text: str) -> bytes:
-    """What the hash of a notice is taken over: canonical JSON (RFC 8785) of exactly what is shown and its version."""
-    return rfc8785.dumps({"series": series, "version": version, "language": language, "title": title, "text": text})
+def canonical_notice(
+    *, series: str, version: int, language: str, title: str, text: str, required_phrase: str = ""
+) -> bytes:
+    """What the hash of a notice is taken over: canonical JSON (RFC 8785) of exactly what is shown and its version. A phrase that is
+    to be said belongs to it; notices without one hash as they did before there were any."""
+    shown: dict[str, str | int] = {
+        "series": series,
+        "version": version,
+        "language": language,
+        "title": title,
+        "text": text,
+    }
+    if required_phrase:
+        shown["required_phrase"] = required_phrase
+    return rfc8785.dumps(shown)
 
 
 @transaction.atomic
 def draft_notice(
-    project: Project, *, series: str, language: str, title: str, text: str, material: bool, actor: Actor
+    project: Project,
+    *,
+    series: str,
+    language: str,
+    title: str,
+    text: str,
+    material: bool,
+    required_phrase: str = "",
+    actor: Actor,
 ) -> Notice:
     """A new version of the series in one language, not yet shown to anyone. Versions count up from 1."""
     for name, value in (("series", series), ("language", language), ("title", title), ("text", text)):
         if not value.strip():
             raise InvalidRecord(name, "must not be empty")
+    phrase = required_phrase.strip()
+    if phrase and len(matching.words(phrase)) < matching.FEWEST_WORDS:
+        raise InvalidRecord("required_phrase", f"at least {matching.FEWEST_WORDS} words: fewer are said by chance")
     home, _ = NoticeSeries.objects.get_or_create(project=project, name=series)
     NoticeSeries.objects.select_for_update(no_key=True).get(pk=home.pk)
     latest = Notice.objects.filter(series=home).aggregate(latest=Max("version"))["latest"] or 0
@@ -64,8 +87,16 @@ def draft_notice(
         title=title,
         text=text,
         material=material,
+        required_phrase=phrase,
         sha256=hashlib.sha256(
-            canonical_notice(series=home.code, version=version, language=language, title=title, text=text)
+            canonical_notice(
+                series=home.code,
+                version=version,
+                language=language,
+                title=title,
+                text=text,
+                required_phrase=phrase,
+            )
         ).hexdigest(),
     )
     _record(EventName.NOTICE_DRAFTED, project, notice, actor)

@@ -47,9 +47,9 @@ class RecordView:
 
 def readable(records: QuerySet[ConsentRecord]) -> QuerySet[ConsentRecord]:
     """The rows with everything that `describe` needs."""
-    return records.select_related("subject", "purpose", "notice__series", "representation").prefetch_related(
-        "grants__superseded_by", "superseded__record"
-    )
+    return records.select_related(
+        "subject", "purpose", "notice__series", "representation", "statement"
+    ).prefetch_related("grants__superseded_by", "superseded__record")
 
 
 def describe(records: Sequence[ConsentRecord]) -> list[RecordView]:

@@ -26,6 +26,7 @@ from consent.vocabulary import (
     Action,
     AgeBand,
     Context,
+    EndCause,
     EvidenceMethod,
     GrantState,
     Ground,
@@ -37,6 +38,7 @@ from consent.vocabulary import (
     RetentionClass,
     Right,
     Scope,
+    StatementState,
 )
 
 Shape = serializers.Serializer[Any]
@@ -57,6 +59,13 @@ class NoticeForm(StrictSerializer):
     title = Text(max_length=200)
     text = Text(max_length=100_000, trim_whitespace=False, help_text="Exactly what the person is shown.")
     material = TrueOrFalse(help_text="A material version ends the validity of consent given under older ones.")
+    required_phrase = Text(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=500,
+        help_text="What a person says to consent by voice, word for word; at least four words.",
+    )
 
 
 class NoticeSeriesSerializer(Shape):
@@ -81,6 +90,7 @@ class NoticeSerializer(Shape):
     title = serializers.CharField()
     text = serializers.CharField()
     material = serializers.BooleanField()
+    required_phrase = serializers.CharField(allow_blank=True)
     sha256 = serializers.CharField(help_text="Over series, version, language, title and text as RFC 8785 JSON.")
     created_at = Moments()
     published_at = Moments(allow_null=True)
@@ -301,6 +311,11 @@ class ConsentForm(StrictSerializer):
         max_value=MAX_USES,
         help_text="For how many recordings it holds; 1 is one-shot.",
     )
+    spoken_statement = TrueOrFalse(
+        required=False,
+        default=False,
+        help_text="True where a clip follows in which the person says the notice's phrase; until it is heard it is `requested`.",
+    )
     covers_recorded_from = Moment(
         required=False,
         allow_null=True,
@@ -375,6 +390,17 @@ class EvidenceSerializer(Shape):
     sha256 = serializers.CharField(source="evidence_sha256")
 
 
+class StatementSerializer(Shape):
+    state = Word(StatementState)
+    ratio = serializers.FloatField(
+        allow_null=True, help_text="Share of the required phrase that was heard, 0.0 to 1.0."
+    )
+    transcript_sha256 = serializers.CharField(allow_blank=True)
+    seconds = serializers.FloatField(allow_null=True)
+    received_at = Moments()
+    finished_at = Moments(allow_null=True)
+
+
 class ConsentSerializer(Shape):
     code = serializers.CharField(source="record.code")
     subject = serializers.CharField(source="record.subject.code")
@@ -397,6 +423,9 @@ class ConsentSerializer(Shape):
 
 
 class ConsentDetailSerializer(ConsentSerializer):
+    statement = StatementSerializer(
+        source="record.statement", allow_null=True, default=None, help_text="The clip in which the person consented."
+    )
     history = RevisionSerializer(many=True)
 
 
@@ -420,6 +449,49 @@ class FullRecordSerializer(serializers.Serializer[Any]):
     representative = serializers.DictField(allow_null=True)
     evidence = serializers.DictField()
     supersedes = serializers.ListField(child=serializers.CharField())
+
+
+class SignatureSerializer(Shape):
+    algorithm = serializers.CharField()
+    key_id = serializers.CharField(help_text="RFC 7638 thumbprint; published at `/.well-known/voxgov-receipts.json`.")
+    public_key = serializers.CharField()
+    value = serializers.CharField()
+
+
+class ReceiptSerializer(Shape):
+    """Canonical JSON (RFC 8785), signed; `python -m consent.receipt` checks the file as it comes."""
+
+    receipt = serializers.DictField()
+    signature = SignatureSerializer()
+
+
+class ClosedGrantSerializer(Shape):
+    record_id = serializers.CharField()
+    purpose = serializers.CharField()
+    scope = Word(Scope)
+    state = Word(GrantState)
+
+
+class DestroyedSerializer(Shape):
+    order = serializers.CharField()
+    purpose = serializers.CharField(allow_null=True)
+    scopes = serializers.ListField(child=serializers.CharField())
+    ordered_at = serializers.CharField()
+    done_at = serializers.CharField(allow_null=True)
+    destroyed = serializers.DictField(child=serializers.IntegerField(), help_text="How many items, per kind of data.")
+    keys_destroyed = serializers.BooleanField(
+        help_text="False while it is under way, or where a key serves another purpose."
+    )
+    unrecoverable_from = serializers.CharField(allow_null=True, help_text="When backups open nothing of it any more.")
+
+
+class EndingSerializer(Shape):
+    ending_id = serializers.CharField()
+    subject_id = serializers.CharField()
+    cause = Word(EndCause)
+    at = serializers.CharField()
+    closed = ClosedGrantSerializer(many=True)
+    destruction = DestroyedSerializer(many=True)
 
 
 # Decisions

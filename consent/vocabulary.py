@@ -46,6 +46,19 @@ class Context(StrEnum):
     UNKNOWN = "unknown"
 
 
+class StatementState(StrEnum):
+    """What became of a spoken statement."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    MATCHED = "matched"
+    NOT_MATCHED = "not_matched"
+    NOT_HEARD = "not_heard"
+    """The clip could not be decoded, or nothing in it could be made out."""
+    OVERTAKEN = "overtaken"
+    """The person withdrew, answered otherwise or was erased before it was heard."""
+
+
 class AgeBand(StrEnum):
     """How old the person was when they answered, as far as consent law asks. Years, both ends included."""
 

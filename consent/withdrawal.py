@@ -131,12 +131,19 @@ def erase(subject: Subject, *, actor: Actor) -> DestructionOrder:
         )
         for row in rows:
             revise(row.grant.record, row.scope, GrantState.WITHDRAWN, actor=actor, reason="erasure", ending=ending)
-        order = DestructionOrder.objects.create(
-            organization=organization, project=locked.project, subject=locked.code, reason="erasure", ending=ending
-        )
         journal.note(ERASURE, {"project": locked.project.code, "subject": locked.code})
-        sealing.shred(organization, owner=locked.code, key_class=KeyClass.SUBJECT, reason="erasure")
-        sealing.shred(organization, owner=locked.code, key_class=KeyClass.RECORD, reason="erasure")
+        shreds = [
+            sealing.shred(organization, owner=locked.code, key_class=key_class, reason="erasure").code
+            for key_class in (KeyClass.SUBJECT, KeyClass.RECORD)
+        ]
+        order = DestructionOrder.objects.create(
+            organization=organization,
+            project=locked.project,
+            subject=locked.code,
+            reason="erasure",
+            ending=ending,
+            shreds=shreds,
+        )
         trail.record(
             EventName.SUBJECT_ERASED,
             organization=organization,

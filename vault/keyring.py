@@ -26,7 +26,8 @@ VERSION: Final = 1
 FIRST: Final = 1
 CERTIFICATES: Final = "certificates"
 LOG: Final = "log"
-SIGNING_PURPOSES: Final = (CERTIFICATES, LOG)
+RECEIPTS: Final = "receipts"
+SIGNING_PURPOSES: Final = (CERTIFICATES, LOG, RECEIPTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voxgov.settings")
 app = Celery("voxgov")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.imports = ("voxgov.tasks",)
-app.conf.task_routes = {"analysis.run": {"queue": "model"}}
+app.conf.task_routes = {"analysis.run": {"queue": "model"}, "consent.statement": {"queue": "model"}}
 app.conf.beat_schedule = {
     "ring again for waiting jobs": {"task": "analysis.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "carry out orders to destroy": {"task": "consent.destruction", "schedule": 5.0, "options": {"expires": 5}},
@@ -21,6 +21,7 @@ app.conf.beat_schedule = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "ring again for spoken statements": {"task": "consent.statements", "schedule": 10.0, "options": {"expires": 10}},
     "revise consent under superseded notices": {
         "task": "consent.renewals",
         "schedule": 10.0,

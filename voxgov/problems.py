@@ -46,6 +46,10 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     consent_errors.NothingToWithdraw: (409, "Nothing to withdraw"),
     consent_errors.RepresentationEnded: (409, "No longer represents the person"),
     consent_errors.SecondPersonNeeded: (409, "A second person must approve"),
+    consent_errors.StatementNotExpected: (409, "No statement awaited"),
+    consent_errors.StatementTooLarge: (413, "Statement too large"),
+    consent_errors.StatementEmpty: (400, "Statement empty"),
+    consent_errors.StatementCutShort: (400, "Statement cut short"),
     consent_errors.DuplicateSubject: (409, "Subject exists already"),
     # analysis
     analysis_errors.RecordingNotReceivable: (409, "Recording takes no audio now"),

@@ -9,7 +9,7 @@ from django.db import close_old_connections
 
 from analysis import claiming, tidying
 from audit import delivery, exports, pruning, standing, witnessing
-from consent import destruction, expiring, renewing, retention
+from consent import destruction, expiring, renewing, retention, statements
 from vault import journal, rotation, shredding, stray
 
 
@@ -48,13 +48,26 @@ def carry_out_destruction() -> None:
     destruction.carry_out_orders()
 
 
+@shared_task(name=statements.HEAR)
+def hear_statement(code: str) -> None:
+    close_old_connections()
+    statements.hear(code)
+
+
+@shared_task(name="consent.statements")
+def sweep_statements() -> None:
+    statements.sweep()
+
+
 @shared_task(name="consent.renewals")
 def carry_out_renewals() -> None:
+    standing.require_open()
     renewing.carry_out()
 
 
 @shared_task(name="consent.expiry")
 def end_what_is_over() -> None:
+    standing.require_open()
     expiring.sweep()
 
 

@@ -4,9 +4,11 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from analysis import api as analysis
+from analysis import api_uploads as uploads
 from consent import api as consent
+from consent import api_receipts as receipts_api
 from consent import api_representatives as representatives
-from consent import schedule
+from consent import receipts, schedule
 from voxgov import audit_api, audit_stream, docs_pages, exports_api, health, log_api, webhooks_api
 
 v1: list[URLPattern | URLResolver] = [
@@ -26,6 +28,10 @@ v1: list[URLPattern | URLResolver] = [
     path("consents", consent.Consents.as_view()),
     path("consents/<uuid:code>", consent.OneConsent.as_view()),
     path("consent-requests", consent.ConsentRequests.as_view()),
+    path("consents/<uuid:code>/receipt", receipts_api.ConsentReceipt.as_view()),
+    path("endings/<uuid:code>", receipts_api.OneEnding.as_view()),
+    path("endings/<uuid:code>/receipt", receipts_api.EndingReceipt.as_view()),
+    path("consents/<uuid:code>/statement", uploads.ConsentStatement.as_view()),
     path("consents/<uuid:code>/record", consent.FullConsentRecord.as_view()),
     path("consents/<uuid:code>/invalidate", consent.ConsentInvalidation.as_view()),
     path("consents/<uuid:code>/withdraw", consent.ConsentWithdrawal.as_view()),
@@ -67,6 +73,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include(v1)),
     path("v1/schema/", docs_pages.Schema.as_view(), name="schema"),
     path("v1/docs/", docs_pages.Docs.as_view(url_name="schema"), name="docs"),
+    path(".well-known/voxgov-receipts.json", receipts.published_keys),
     path("policies/<uuid:project>/retention", schedule.public_page),
     path("problems/<slug:code>", docs_pages.problem_page),
     path("health/live", health.Live.as_view()),

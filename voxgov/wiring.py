@@ -11,10 +11,13 @@ from audit import ports as audit_ports
 from audit import trail
 from audit.entry import ObjectKind, Reference
 from audit.events import EventName
+from consent import ports as consent_ports
 from consent import restoring
+from consent.evidence import EvidencePermit, Heard
 from vault import plugs
 from vault import ports as vault_ports
 from vault.journal import Entry
+from vault.sealing import RangeReader
 from voxgov import celery
 
 
@@ -24,6 +27,7 @@ def plug_in() -> None:
     audit_ports.name_resolver.insert(_names)
     vault_ports.key_events.insert(KeyTrail())
     vault_ports.journal_replay.insert(_replay)
+    consent_ports.statement_transcriber.insert(_hear_statement)
     plugs.require_all()
 
 
@@ -31,6 +35,12 @@ def _replay(entry: Entry) -> bool:
     """Each room puts its own kinds of journal entries into force again."""
     replays = {deletion.DELETED: deletion.replay, membership.REVOKED: membership.replay}
     return replays.get(entry.kind, restoring.replay)(entry)
+
+
+def _hear_statement(permit: EvidencePermit, clip: RangeReader, language: str) -> Heard:
+    from analysis import spoken_statements  # noqa: PLC0415 (it loads the models; only model workers call this)
+
+    return spoken_statements.hear(permit, clip, language)
 
 
 def _names(codes: Sequence[str]) -> Mapping[str, str]:

@@ -22,6 +22,7 @@ from accounts.api_base import UNSAFE, Operation, operation_of
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from audit import exports, webhooks
 from audit.models import Event
+from consent import withdrawal
 from consent.vocabulary import Scope
 from tests import factories
 from tests.callers import Answer, Caller, Nobody
@@ -113,6 +114,7 @@ class Household:
             "events": str(event.code),
             "webhooks": webhooks.create(world.organization.code, WEBHOOK, actor=factories.ACTOR).webhook.code,
             "notice_series": world.notice.series.code,
+            "endings": withdrawal.withdraw(world.subject, scopes=[Scope.PROSODY], actor=factories.ACTOR).code,
             "representatives": factories.make_representative(world.subject).code,
         }
         return cls(world, codes, caller)

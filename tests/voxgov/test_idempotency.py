@@ -13,7 +13,7 @@ from accounts import idempotency
 from accounts.idempotency import Answer, Held, IdempotencyKeyInFlight
 from accounts.models import Replay
 from accounts.roles import Role
-from analysis import api, submission
+from analysis import api_uploads, submission
 from consent import destruction, retention
 from consent.models import Subject
 from consent.vocabulary import Scope
@@ -149,7 +149,7 @@ class SlowBody(io.BytesIO):
 
 
 def test_an_upload_that_outlasts_the_lease_keeps_its_key_and_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "RENEW_EVERY", 0.0)
+    monkeypatch.setattr(api_uploads, "RENEW_EVERY", 0.0)
     world = factories.make_world()
     world.consent(Scope.TRANSCRIBE)
     operator = Caller(world.project, Role.OPERATOR)

@@ -67,6 +67,7 @@ INSIDE = {
     "cancelled",
     "consent_changed",
     "state_outside_emotion",
+    "statement_not_heard",
 }
 
 
