@@ -6,6 +6,8 @@ grant destroys what rested on it. A request opens nothing and closes nothing.
 
 from collections.abc import Collection
 
+from django.db.models import QuerySet
+
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
@@ -86,17 +88,30 @@ def refuse_statement(
     _record(record, subject, scopes, GrantState.REFUSED, epoch=epoch, actor=actor, reason=reason)
 
 
+def is_answered_since(record: ConsentRecord, scopes: Collection[Scope]) -> bool:
+    """Whether the person refused or withdrew one of these scopes, or consented to it in a newer record, after this record's time:
+    what was requested then is no longer open."""
+    newer = _about(record, scopes).filter(state=GrantState.GIVEN.value, record__gt=record.pk)
+    return newer.exists() or _ended_since(record, scopes)
+
+
 def _require_latest(record: ConsentRecord, scopes: Collection[Scope]) -> None:
-    if Grant.objects.filter(
-        record__subject=record.subject_id,
-        record__purpose=record.purpose_id,
-        scope__in=list(scopes),
-        state__in=[state.value for state in _FINAL],
-        at__gt=record.given_at,
-    ).exists():
+    if _ended_since(record, scopes):
         raise InvalidRecord(
             "given_at", "is earlier than a refusal or withdrawal; record what the person answered since"
         )
+
+
+def _ended_since(record: ConsentRecord, scopes: Collection[Scope]) -> bool:
+    final = [state.value for state in _FINAL]
+    return _about(record, scopes).filter(state__in=final, at__gt=record.given_at).exists()
+
+
+def _about(record: ConsentRecord, scopes: Collection[Scope]) -> QuerySet[Grant]:
+    """Every revision of these scopes for the record's person and purpose, in whichever record."""
+    return Grant.objects.filter(
+        record__subject=record.subject_id, record__purpose=record.purpose_id, scope__in=list(scopes)
+    )
 
 
 def _record(

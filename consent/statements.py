@@ -21,7 +21,6 @@ from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent import answering, bell, evidence, matching, subjects
 from consent.errors import (
-    InvalidRecord,
     StatementCutShort,
     StatementEmpty,
     StatementNotExpected,
@@ -104,6 +103,9 @@ def hear(code: str) -> bool:
     ).get(pk=held.pk)
     if held.attempt > MAX_ATTEMPTS:
         return _finish(held, statement, None, StatementState.NOT_HEARD)
+    if not _open_scopes(statement.record):
+        # Whoever withdrew meanwhile is not listened to any more, not even for proof.
+        return _finish(held, statement, None, StatementState.OVERTAKEN)
     try:
         heard = _listen(statement)
     except (StatementNotHeard, KeyShredded):
@@ -201,22 +203,27 @@ def _finish(held: _Held, statement: SpokenStatement, heard: Heard | None, state:
 
 
 def _answer(record: ConsentRecord, subject: Subject, state: StatementState) -> bool:
-    """False when the request is no longer open: withdrawn, superseded, overtaken by a later answer."""
-    latest = {grant.scope: grant for grant in record.grants.order_by("revision")}
-    if any(grant.state != GrantState.REQUESTED for grant in latest.values()):
+    """False when the request is no longer open."""
+    scopes = _open_scopes(record)
+    if not scopes:
         return False
-    scopes = [Scope(scope) for scope in latest]
     if state is StatementState.MATCHED:
-        try:
-            answering.answer(record, subject, scopes, GrantState.GIVEN, actor=ACTOR, reason="statement matched")
-        except InvalidRecord:
-            return False
+        answering.answer(record, subject, scopes, GrantState.GIVEN, actor=ACTOR, reason="statement matched")
         return True
     reason = "statement not matched" if state is StatementState.NOT_MATCHED else "statement not heard"
     # Whether it counts depends on whose row is current: a statement that failed takes nothing away that is in force.
     own = CurrentGrant.objects.filter(subject=subject, grant__record=record).values_list("scope", flat=True)
     answering.refuse_statement(record, subject, scopes, set(own), actor=ACTOR, reason=reason)
     return True
+
+
+def _open_scopes(record: ConsentRecord) -> list[Scope]:
+    """What the statement is to answer; empty once it was withdrawn, superseded, or overtaken by what the person answered since."""
+    latest = {grant.scope: grant for grant in record.grants.order_by("revision")}
+    scopes = [Scope(scope) for scope in latest]
+    if any(grant.state != GrantState.REQUESTED for grant in latest.values()):
+        return []
+    return [] if answering.is_answered_since(record, scopes) else scopes
 
 
 def _claimable() -> Q:

@@ -201,6 +201,29 @@ def test_an_erasure_overtakes_it(world: World, say: Say) -> None:
     assert heard(statement).state == StatementState.OVERTAKEN
 
 
+@pytest.mark.parametrize("first", ["asked at once", "asked beside consent in force"])
+def test_whoever_withdrew_is_not_listened_to(world: World, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+    def listen(*_: object) -> Heard:
+        pytest.fail("the clip was opened after the withdrawal")
+
+    monkeypatch.setattr(ports.statement_transcriber, "_face", listen)
+    if first == "asked beside consent in force":
+        world.consent(Scope.TRANSCRIBE)
+    statement = upload(spoken(world))
+    withdrawal.withdraw(world.subject, actor=ACTOR)
+    assert heard(statement).state == StatementState.OVERTAKEN
+    assert not events(world, EventName.STATEMENT_HEARD)
+
+
+def test_a_narrower_answer_given_since_is_not_replaced_by_an_older_statement(world: World, say: Say) -> None:
+    say(PHRASE)
+    world.consent(Scope.TRANSCRIBE)
+    statement = upload(spoken(world))
+    narrower = world.consent(Scope.TRANSCRIBE, uses=1)
+    assert heard(statement).state == StatementState.OVERTAKEN
+    assert CurrentGrant.objects.get(subject=world.subject, scope="speech.transcribe").grant.record == narrower
+
+
 def test_a_statement_that_failed_takes_nothing_away_that_is_in_force(world: World, say: Say) -> None:
     say("Something else entirely.")
     world.consent(Scope.TRANSCRIBE)
