@@ -1,4 +1,4 @@
-"""Notices, purposes, subjects, consents, decisions and retention over HTTP. Each view parses, makes one call, and presents."""
+"""Subjects and consents over HTTP. Each view parses, makes one call, and presents."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,33 +14,9 @@ from accounts.api_base import ApiView, operation
 from accounts.api_fields import PageParameters
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
-from consent import (
-    granting,
-    iso27560,
-    linked_data,
-    publishing,
-    records,
-    relabelling,
-    renewing,
-    retention,
-    schedule,
-    subjects,
-    terms,
-    withdrawal,
-)
+from consent import granting, iso27560, linked_data, records, relabelling, subjects, withdrawal
 from consent import serializers as shapes
-from consent.inventory import Category
-from consent.models import (
-    ConsentRecord,
-    Decision,
-    Notice,
-    NoticeSeries,
-    Purpose,
-    Representation,
-    RetentionPolicy,
-    Subject,
-)
-from consent.processing import Party, Processing
+from consent.models import ConsentRecord, Notice, Purpose, Representation, Subject
 
 CONSENT_EXAMPLE = OpenApiExample(
     "Explicit consent to two scopes",
@@ -61,112 +37,6 @@ CONSENT_EXAMPLE = OpenApiExample(
         },
     },
 )
-
-
-class Notices(ApiView):
-    @operation(
-        "notices_list",
-        summary="List notices, newest first",
-        permission=Permission.VIEW_CONSENT,
-        answer=page_of(shapes.NoticeSerializer),
-        query=PageParameters,
-    )
-    def get(self, request: Request) -> Response:
-        rows = Notice.objects.visible_to(request.user).select_related("series")
-        return Response(page(rows, request, self.query, _notices))
-
-    @operation(
-        "notices_create",
-        summary="Draft a notice",
-        description="A new version of the series, shown to nobody until it is published.",
-        permission=Permission.MANAGE_CONSENT,
-        body=shapes.NoticeForm,
-        answer=shapes.NoticeSerializer,
-        status_code=201,
-    )
-    def post(self, request: Request) -> Response:
-        notice = publishing.draft_notice(self.project, **self.read(shapes.NoticeForm), actor=self.actor)
-        return Response(shapes.NoticeSerializer(notice).data, status=201)
-
-
-class OneNotice(ApiView):
-    @operation(
-        "notices_read",
-        summary="Read a notice, and how far the renewals that it asks for have come",
-        permission=Permission.VIEW_CONSENT,
-        answer=shapes.NoticeDetailSerializer,
-    )
-    def get(self, request: Request, code: UUID) -> Response:
-        notice = self.find(Notice.objects.select_related("series"), code)
-        run = renewing.progress_of(notice)
-        renewal = None if run is None else shapes.RenewalSerializer(run).data
-        return Response({**shapes.NoticeSerializer(notice).data, "renewal": renewal})
-
-
-class NoticePublication(ApiView):
-    @operation(
-        "notices_publish",
-        summary="Publish a notice",
-        description="From here on it never changes. A material version closes the gate for consent given under older ones.",
-        permission=Permission.MANAGE_CONSENT,
-        answer=shapes.NoticeSerializer,
-    )
-    def post(self, request: Request, code: UUID) -> Response:
-        notice = publishing.publish_notice(self.find(Notice.objects.all(), code), actor=self.actor)
-        return Response(shapes.NoticeSerializer(notice).data)
-
-
-class Purposes(ApiView):
-    @operation(
-        "purposes_list",
-        summary="List purposes, newest first",
-        permission=Permission.VIEW_CONSENT,
-        answer=page_of(shapes.PurposeSerializer),
-        query=PageParameters,
-    )
-    def get(self, request: Request) -> Response:
-        rows = Purpose.objects.visible_to(request.user).select_related("series")
-        return Response(page(rows, request, self.query, _purposes))
-
-    @operation(
-        "purposes_create",
-        summary="Create a purpose",
-        permission=Permission.MANAGE_CONSENT,
-        body=shapes.PurposeForm,
-        answer=shapes.PurposeSerializer,
-        status_code=201,
-    )
-    def post(self, request: Request) -> Response:
-        form = self.read(shapes.PurposeForm)
-        series = self.refer(NoticeSeries.objects.all(), form.pop("notice_series"), "notice_series")
-        said = form.pop("processing")
-        processing = Processing(**{**said, "parties": [Party(**party) for party in said["parties"]]})
-        purpose = publishing.create_purpose(
-            self.project, **form, processing=processing, series=series, actor=self.actor
-        )
-        return Response(shapes.PurposeSerializer(purpose).data, status=201)
-
-
-class OnePurpose(ApiView):
-    @operation(
-        "purposes_read", summary="Read a purpose", permission=Permission.VIEW_CONSENT, answer=shapes.PurposeSerializer
-    )
-    def get(self, request: Request, code: UUID) -> Response:
-        purpose = self.find(Purpose.objects.select_related("series"), code)
-        return Response(shapes.PurposeSerializer(purpose).data)
-
-    @operation(
-        "purposes_update",
-        summary="Open or close a purpose",
-        description="Scopes and contexts never change: people consented to these. Make another purpose instead.",
-        permission=Permission.MANAGE_CONSENT,
-        body=shapes.PurposeChange,
-        answer=shapes.PurposeSerializer,
-    )
-    def patch(self, request: Request, code: UUID) -> Response:
-        purpose = self.find(Purpose.objects.all(), code)
-        changed = publishing.set_purpose_active(purpose, **self.read(shapes.PurposeChange), actor=self.actor)
-        return Response(shapes.PurposeSerializer(changed).data)
 
 
 class Subjects(ApiView):
@@ -435,95 +305,6 @@ class ConsentWithdrawal(ApiView):
         return Response(_withdrawal(done))
 
 
-class Decisions(ApiView):
-    @operation(
-        "decisions_list",
-        summary="List the gate's decisions, newest first",
-        permission=Permission.VIEW_DECISION,
-        answer=page_of(shapes.DecisionSerializer),
-        query=shapes.DecisionParameters,
-    )
-    def get(self, request: Request) -> Response:
-        rows = Decision.objects.visible_to(request.user)
-        if (action := self.query.get("action")) is not None:
-            rows = rows.filter(action=action.value)
-        if (allowed := self.query.get("allowed")) is not None:
-            rows = rows.filter(allowed=allowed)
-        if (subject := self.query.get("subject")) is not None:
-            rows = rows.filter(subjects__contains=[subject])
-        if (about := self.query.get("object")) is not None:
-            rows = rows.filter(object_code=about)
-        return Response(page(rows, request, self.query, _decisions))
-
-
-class OneDecision(ApiView):
-    @operation(
-        "decisions_read",
-        summary="Read a decision",
-        permission=Permission.VIEW_DECISION,
-        answer=shapes.DecisionSerializer,
-    )
-    def get(self, request: Request, code: UUID) -> Response:
-        return Response(shapes.DecisionSerializer(self.find(Decision.objects.all(), code)).data)
-
-
-class RetentionPolicies(ApiView):
-    @operation(
-        "retention_list",
-        summary="How long each category of data is kept",
-        permission=Permission.MANAGE_RETENTION,
-        answer=shapes.RetentionListSerializer,
-    )
-    def get(self, request: Request) -> Response:
-        return Response({"results": [self._present(category) for category in Category]})
-
-    def _present(self, category: Category) -> dict[str, Any]:
-        own = RetentionPolicy.objects.filter(project=self.project, category=category.value).exists()
-        days = terms.days_for(self.project, category)
-        caps = terms.caps_for(self.project, category)
-        return dict(shapes.RetentionSerializer({"category": category, "days": days, "own": own, "caps": caps}).data)
-
-
-class OneRetentionPolicy(RetentionPolicies):
-    @operation(
-        "retention_read",
-        summary="How long one category of data is kept",
-        permission=Permission.MANAGE_RETENTION,
-        answer=shapes.RetentionSerializer,
-    )
-    def get(self, request: Request, category: str) -> Response:  # type: ignore[override]  # the route has a category
-        return Response(self._present(_category(category)))
-
-    @operation(
-        "retention_set",
-        summary="Set how long a category is kept",
-        permission=Permission.MANAGE_RETENTION,
-        body=shapes.RetentionForm,
-        answer=shapes.RetentionSerializer,
-    )
-    def put(self, request: Request, category: str) -> Response:
-        known = _category(category)
-        retention.set_policy(self.project, known, **self.read(shapes.RetentionForm), actor=self.actor)
-        return Response(self._present(known))
-
-
-class PublicSchedule(ApiView):
-    @operation(
-        "retention_schedule_publish",
-        summary="Publish the retention schedule",
-        description=(
-            "Anyone can read it from now on at `/policies/{project}/retention`, without a token, and every later change of a term"
-            " publishes the next version. A voiceprint of somebody who may be in Illinois needs it first."
-        ),
-        permission=Permission.MANAGE_RETENTION,
-        answer=shapes.RetentionScheduleSerializer,
-        status_code=201,
-    )
-    def post(self, request: Request) -> Response:
-        made = schedule.publish(self.project, actor=self.actor)
-        return Response(shapes.RetentionScheduleSerializer(schedule.as_json(made)).data, status=201)
-
-
 def _what_it_is_about(view: ApiView, form: Mapping[str, Any]) -> tuple[Subject, Purpose, Notice]:
     return (
         view.refer(Subject.objects.all(), form["subject"], "subject"),
@@ -532,27 +313,8 @@ def _what_it_is_about(view: ApiView, form: Mapping[str, Any]) -> tuple[Subject, 
     )
 
 
-def _category(name: str) -> Category:
-    try:
-        return Category(name)
-    except ValueError:
-        raise NotFound("no such category of data") from None
-
-
-def _notices(rows: list[Notice]) -> Iterable[Any]:
-    return shapes.NoticeSerializer(rows, many=True).data
-
-
-def _purposes(rows: list[Purpose]) -> Iterable[Any]:
-    return shapes.PurposeSerializer(rows, many=True).data
-
-
 def _subjects(rows: list[Subject]) -> Iterable[Any]:
     return shapes.SubjectSerializer(rows, many=True).data
-
-
-def _decisions(rows: list[Decision]) -> Iterable[Any]:
-    return shapes.DecisionSerializer(rows, many=True).data
 
 
 def _consents(rows: list[ConsentRecord]) -> Iterable[Any]:

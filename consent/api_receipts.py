@@ -3,14 +3,60 @@
 from uuid import UUID
 
 from django.http import HttpResponse
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_base import ApiView, operation
+from accounts.api_fields import Word
 from accounts.roles import Permission
 from consent import receipts
-from consent import serializers as shapes
 from consent.models import ConsentRecord, Ending
+from consent.serializers import Shape
+from consent.vocabulary import EndCause, GrantState, Scope
+
+
+class SignatureSerializer(Shape):
+    algorithm = serializers.CharField()
+    key_id = serializers.CharField(help_text="RFC 7638 thumbprint; published at `/.well-known/voxgov-receipts.json`.")
+    public_key = serializers.CharField()
+    value = serializers.CharField()
+
+
+class ReceiptSerializer(Shape):
+    """Canonical JSON (RFC 8785), signed; `python -m consent.receipt` checks the file as it comes."""
+
+    receipt = serializers.DictField()
+    signature = SignatureSerializer()
+
+
+class ClosedGrantSerializer(Shape):
+    record_id = serializers.CharField()
+    purpose = serializers.CharField()
+    scope = Word(Scope)
+    state = Word(GrantState)
+
+
+class DestroyedSerializer(Shape):
+    order = serializers.CharField()
+    purpose = serializers.CharField(allow_null=True)
+    scopes = serializers.ListField(child=serializers.CharField())
+    ordered_at = serializers.CharField()
+    done_at = serializers.CharField(allow_null=True)
+    destroyed = serializers.DictField(child=serializers.IntegerField(), help_text="How many items, per kind of data.")
+    keys_destroyed = serializers.BooleanField(
+        help_text="False while it is under way, or where a key serves another purpose."
+    )
+    unrecoverable_from = serializers.CharField(allow_null=True, help_text="When backups open nothing of it any more.")
+
+
+class EndingSerializer(Shape):
+    ending_id = serializers.CharField()
+    subject_id = serializers.CharField()
+    cause = Word(EndCause)
+    at = serializers.CharField()
+    closed = ClosedGrantSerializer(many=True)
+    destruction = DestroyedSerializer(many=True)
 
 
 class ConsentReceipt(ApiView):
@@ -19,7 +65,7 @@ class ConsentReceipt(ApiView):
         summary="Download the signed receipt of a consent",
         description="The record as it stands now. `python -m consent.receipt` checks it without this service.",
         permission=Permission.VIEW_CONSENT,
-        answer=shapes.ReceiptSerializer,
+        answer=ReceiptSerializer,
     )
     def get(self, request: Request, code: UUID) -> HttpResponse:
         record = self.find(ConsentRecord.objects.select_related("project__organization", "subject"), code)
@@ -31,7 +77,7 @@ class OneEnding(ApiView):
         "endings_read",
         summary="Read what ended consent, and how far the destruction has come",
         permission=Permission.VIEW_CONSENT,
-        answer=shapes.EndingSerializer,
+        answer=EndingSerializer,
     )
     def get(self, request: Request, code: UUID) -> Response:
         return Response(receipts.describe(self.find(Ending.objects.select_related("subject"), code)))
@@ -43,7 +89,7 @@ class EndingReceipt(ApiView):
         summary="Download the signed receipt of a withdrawal or another end of consent",
         description="Says what was closed, what is destroyed by now, and when backups open nothing of it any more.",
         permission=Permission.VIEW_CONSENT,
-        answer=shapes.ReceiptSerializer,
+        answer=ReceiptSerializer,
     )
     def get(self, request: Request, code: UUID) -> HttpResponse:
         ending = self.find(Ending.objects.select_related("project__organization", "subject"), code)

@@ -6,17 +6,20 @@ from django.urls import URLPattern, URLResolver, include, path
 from analysis import api as analysis
 from analysis import api_uploads as uploads
 from consent import api as consent
+from consent import api_decisions as decisions
+from consent import api_notices as notices
 from consent import api_receipts as receipts_api
 from consent import api_representatives as representatives
+from consent import api_retention as retention
 from consent import receipts, schedule
 from voxgov import audit_api, audit_stream, docs_pages, exports_api, health, log_api, webhooks_api
 
 v1: list[URLPattern | URLResolver] = [
-    path("notices", consent.Notices.as_view()),
-    path("notices/<uuid:code>", consent.OneNotice.as_view()),
-    path("notices/<uuid:code>/publish", consent.NoticePublication.as_view()),
-    path("purposes", consent.Purposes.as_view()),
-    path("purposes/<uuid:code>", consent.OnePurpose.as_view()),
+    path("notices", notices.Notices.as_view()),
+    path("notices/<uuid:code>", notices.OneNotice.as_view()),
+    path("notices/<uuid:code>/publish", notices.NoticePublication.as_view()),
+    path("purposes", notices.Purposes.as_view()),
+    path("purposes/<uuid:code>", notices.OnePurpose.as_view()),
     path("subjects", consent.Subjects.as_view()),
     path("subjects/lookup", consent.SubjectLookup.as_view()),
     path("subjects/<uuid:code>", consent.OneSubject.as_view()),
@@ -35,11 +38,11 @@ v1: list[URLPattern | URLResolver] = [
     path("consents/<uuid:code>/record", consent.FullConsentRecord.as_view()),
     path("consents/<uuid:code>/invalidate", consent.ConsentInvalidation.as_view()),
     path("consents/<uuid:code>/withdraw", consent.ConsentWithdrawal.as_view()),
-    path("decisions", consent.Decisions.as_view()),
-    path("decisions/<uuid:code>", consent.OneDecision.as_view()),
-    path("retention-schedule", consent.PublicSchedule.as_view()),
-    path("retention-policies", consent.RetentionPolicies.as_view()),
-    path("retention-policies/<str:category>", consent.OneRetentionPolicy.as_view()),
+    path("decisions", decisions.Decisions.as_view()),
+    path("decisions/<uuid:code>", decisions.OneDecision.as_view()),
+    path("retention-schedule", retention.PublicSchedule.as_view()),
+    path("retention-policies", retention.RetentionPolicies.as_view()),
+    path("retention-policies/<str:category>", retention.OneRetentionPolicy.as_view()),
     path("recordings", analysis.Recordings.as_view()),
     path("recordings/<uuid:code>", analysis.OneRecording.as_view()),
     path("recordings/<uuid:code>/audio", analysis.RecordingAudio.as_view(), name="recording-audio"),

@@ -1,0 +1,30 @@
+"""The rows of this room. Rules live in `gate`, `law`, `granting`, `withdrawal`, `publishing`; nothing here decides anything."""
+
+from consent.models.decisions import Decision
+from consent.models.grants import ConsentRecord, CurrentGrant, Ending, Grant, GrantUse, SpokenStatement
+from consent.models.keeping import DestructionOrder, RetentionPolicy, RetentionSchedule
+from consent.models.notices import Notice, NoticeSeries, Purpose, RenewalRun
+from consent.models.people import Representation, RestrictedRole, RoleChange, Subject
+from consent.models.scoping import ScopedQuerySet
+
+__all__ = [
+    "ConsentRecord",
+    "CurrentGrant",
+    "Decision",
+    "DestructionOrder",
+    "Ending",
+    "Grant",
+    "GrantUse",
+    "Notice",
+    "NoticeSeries",
+    "Purpose",
+    "RenewalRun",
+    "Representation",
+    "RestrictedRole",
+    "RetentionPolicy",
+    "RetentionSchedule",
+    "RoleChange",
+    "ScopedQuerySet",
+    "SpokenStatement",
+    "Subject",
+]
