@@ -6,7 +6,7 @@ from typing import Any
 
 from analysis.states import AnalysisState, RecordingState
 from audit.events import EventName
-from consent.vocabulary import Context, GrantState, ParticipantRole, Scope
+from consent.vocabulary import Context, GrantState, ParticipantRole, PartyRole, PartyType, Scope
 from voxgov import environment, key_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -162,6 +162,8 @@ SPECTACULAR_SETTINGS = {
         "Scope": list(Scope),
         "Context": list(Context),
         "ParticipantRole": list(ParticipantRole),
+        "PartyRole": list(PartyRole),
+        "PartyType": list(PartyType),
         "GrantState": list(GrantState),
         "RecordingState": list(RecordingState),
         "AnalysisState": list(AnalysisState),
