@@ -4,9 +4,7 @@ A file for each log, written whole, synced and renamed before the checkpoint is 
 is there while the service is closed, and says why.
 """
 
-import fcntl
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from django.conf import settings
 from audit.errors import CheckpointsUnavailable, LogInconsistent, LogInvalid
 from audit.tlog.checkpoint import parse_text
 from audit.tlog.notes import parse
+from vault import durable
 
 _NAME: Final = re.compile(r"[0-9a-f-]{1,36}\.[0-9]{1,9}\.checkpoint")
 _CLOSED: Final = "closed.json"
@@ -30,7 +29,7 @@ def keep(code: str, generation: int, note: bytes) -> None:
         before = last(code, generation)
         if before is not None and _size(before) > _size(note):
             raise LogInconsistent(f"a checkpoint over {_size(before)} entries was kept for the log {code} already")
-        _write(f"{code}.{generation}.checkpoint", note)
+        durable.write_whole(_root() / f"{code}.{generation}.checkpoint", lambda: note)
 
 
 def last(code: str, generation: int) -> bytes | None:
@@ -48,7 +47,7 @@ def retire(code: str, generation: int) -> None:
     path = _root() / f"{code}.{generation}.checkpoint"
     if path.exists():
         path.replace(path.with_suffix(".retired"))
-        _sync()
+        durable.sync_directory(_root())
 
 
 def every() -> Iterator[tuple[str, int]]:
@@ -61,12 +60,14 @@ def every() -> Iterator[tuple[str, int]]:
 
 def close(reasons: Sequence[str]) -> None:
     """Closes the service for every process, from now on and after a restart. Raises `CheckpointsUnavailable`."""
-    _write(_CLOSED, json.dumps({"reasons": list(reasons)}).encode())
+    with _alone():
+        durable.write_whole(_root() / _CLOSED, lambda: json.dumps({"reasons": list(reasons)}).encode())
 
 
 def open_again() -> None:
-    (_root() / _CLOSED).unlink(missing_ok=True)
-    _sync()
+    if is_closed():
+        (_root() / _CLOSED).unlink(missing_ok=True)
+        durable.sync_directory(_root())
 
 
 def is_closed() -> bool:
@@ -77,30 +78,6 @@ def is_closed() -> bool:
 def _root() -> Path:
     root: Path = settings.VOXGOV_CHECKPOINT_DIR
     return root
-
-
-def _write(name: str, content: bytes) -> None:
-    path = _root() / name
-    draft = path.with_suffix(f".{os.getpid()}.draft")
-    try:
-        _root().mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync()
-    except OSError as error:
-        raise CheckpointsUnavailable(f"a checkpoint cannot be kept outside the database: {error.strerror}") from error
-
-
-def _sync() -> None:
-    if _root().exists():
-        directory = os.open(_root(), os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
 
 def _size(note: bytes) -> int:
@@ -114,12 +91,7 @@ def _size(note: bytes) -> int:
 @contextmanager
 def _alone() -> Iterator[None]:
     try:
-        _root().mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(_root() / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with durable.exclusive(_root() / ".lock"):
+            yield
     except OSError as error:
         raise CheckpointsUnavailable(f"a checkpoint cannot be kept outside the database: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -8,12 +8,10 @@ the hash of the one before.
 """
 
 import base64
-import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,17 +24,19 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from vault import durable
 from vault import keys as key_store
 from vault.errors import JournalBroken, JournalUnwritten, StorageUnavailable
 from vault.format import InputKey
 from vault.models import JournalMark, JournalNote
 from vault.provider import STANDING
-from vault.storage import storage_errors, sync_directory
+from vault.storage import storage_errors
 
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _LABEL: Final = b"voxgov/v1/journal\x00"
 _BINDING: Final = b"voxgov/v1/journal-recipient"
 _RECIPIENT: Final = "recipient.json"
+_LOCK: Final = ".lock"
 _BEGINNING: Final = "0" * 64
 _BATCH: Final = 1000
 _TAIL: Final = 64 * 1024
@@ -72,7 +72,7 @@ def ensure() -> bool:
             return False
         finally:
             draft.unlink()
-        sync_directory(_root())
+        durable.sync_directory(_root())
     return True
 
 
@@ -135,7 +135,7 @@ def last_number() -> int:
     with storage_errors("read"):
         if not _files():
             return 0
-        with _locked():
+        with durable.exclusive(_root() / _LOCK):
             return _last()[0]
 
 
@@ -157,7 +157,7 @@ def _encoded(note: JournalNote) -> bytes:
 def _append(texts: list[bytes]) -> int:
     """Returns the number of the last line."""
     recipient = _public_key()
-    with storage_errors("written"), _locked():
+    with storage_errors("written"), durable.exclusive(_root() / _LOCK):
         number, before = _last()
         # A clock that was ahead at a month's end must not part the chain: lines go to the newest file there is.
         newest = max([path.name for path in _files()] + [f"{datetime.now(UTC):%Y-%m}.journal"])
@@ -172,7 +172,7 @@ def _append(texts: list[bytes]) -> int:
             file.flush()
             os.fsync(file.fileno())
         if fresh:
-            sync_directory(_root())
+            durable.sync_directory(_root())
     return number
 
 
@@ -284,13 +284,3 @@ def _private_key() -> X25519PrivateKey:
     except (ValueError, KeyError, TypeError):
         raise StorageUnavailable(f"{_RECIPIENT} of the journal is damaged") from None
     return X25519PrivateKey.from_private_bytes(key_store.provider().unwrap(STANDING, wrapped, _BINDING).reveal())
-
-
-@contextmanager
-def _locked() -> Iterator[None]:
-    descriptor = os.open(_root() / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -6,9 +6,7 @@ out is in no file any more. It belongs in no backup of the databases. No Django 
 """
 
 import base64
-import fcntl
 import json
-import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from vault import durable
 from vault.errors import KeyringInvalid, ProviderUnavailable
 from vault.format import InputKey
 from vault.provider import STANDING
@@ -157,38 +156,13 @@ def _rewrite(path: Path, change: Callable[[Keyring], Keyring]) -> None:
 
 
 def _write(path: Path, ring: Keyring) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        # Under the lock a draft can only be what a crash left.
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(_dump(ring))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync(path.parent)
-    except OSError as error:
-        raise ProviderUnavailable(f"the keyring cannot be written: {error.strerror}") from error
+    durable.write_whole(path, lambda: _dump(ring))
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """One writer at a time; readers never wait, because a rename swaps the file."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        with durable.exclusive(path.with_name(f".{path.name}.lock")):
+            yield
     except OSError as error:
         raise ProviderUnavailable(f"the keyring cannot be written: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

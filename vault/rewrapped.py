@@ -6,11 +6,8 @@ byte of the key's id, each written whole, synced and renamed. A key that is shre
 """
 
 import base64
-import fcntl
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -18,8 +15,9 @@ from uuid import UUID
 
 from django.conf import settings
 
+from vault import durable
 from vault.errors import StorageUnavailable
-from vault.storage import storage_errors, sync_directory
+from vault.storage import storage_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +87,7 @@ def _load(path: Path) -> dict[UUID, Copy]:
 
 def _change(shard: str, *, add: Mapping[UUID, Copy] | None = None, remove: Collection[UUID] = frozenset()) -> None:
     path = _path(shard)
-    with storage_errors("written"):
-        _root().mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked():
-            held = {name: copy for name, copy in (_load(path) | dict(add or {})).items() if name not in remove}
-            body = {str(name): (copy.epoch, base64.b64encode(copy.wrapped).decode()) for name, copy in held.items()}
-            draft = path.with_suffix(".draft")
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(body, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-            sync_directory(_root())
-
-
-@contextmanager
-def _locked() -> Iterator[None]:
-    """One writer at a time; readers never wait, because a rename swaps the file."""
-    descriptor = os.open(_root() / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    with storage_errors("written"), durable.exclusive(_root() / ".lock"):
+        held = {name: copy for name, copy in (_load(path) | dict(add or {})).items() if name not in remove}
+        body = {str(name): (copy.epoch, base64.b64encode(copy.wrapped).decode()) for name, copy in held.items()}
+        durable.write_whole(path, lambda: json.dumps(body).encode())

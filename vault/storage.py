@@ -14,6 +14,7 @@ from typing import BinaryIO
 import structlog
 from django.conf import settings
 
+from vault import durable
 from vault.errors import StorageUnavailable
 from vault.models import SealedBlob
 
@@ -60,7 +61,7 @@ class DraftFile:
             os.fsync(self._file.fileno())
             self._file.close()
             self._draft.rename(self._final)
-            sync_directory(self._final.parent)
+            durable.sync_directory(self._final.parent)
 
     def discard(self) -> None:
         # Closing writes what is still buffered, which a full disk refuses: the draft goes all the same.
@@ -107,7 +108,7 @@ def remove(code: str) -> bool:
             path.unlink()
         except FileNotFoundError:
             return False
-        sync_directory(path.parent)
+        durable.sync_directory(path.parent)
         return True
 
 
@@ -153,21 +154,13 @@ def rows_without_file() -> Iterator[str]:
             yield code
 
 
-def sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
 def _make_directory(path: Path) -> None:
     if path.is_dir():
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.mkdir(mode=0o700, exist_ok=True)
     # A file's own directory sync does not make the directory itself outlive a power cut.
-    sync_directory(path.parent)
+    durable.sync_directory(path.parent)
 
 
 @contextmanager

@@ -77,15 +77,15 @@ class Command(BaseCommand):
         count = 0
         for code in sequencing.logs_with_events():
             self._to_sign.add(code)
-            count += self._each(code, lambda code=code: sequencing.sequence(code))  # type: ignore[misc]  # bound now
+            count += self._each(code, sequencing.sequence)
         for code in sorted(self._to_sign):
-            self._each(code, lambda code=code: self._sign(code))  # type: ignore[misc]  # as above
+            self._each(code, self._sign)
         return count
 
-    def _each(self, code: str, step: Callable[[], int]) -> int:
+    def _each(self, code: str, step: Callable[[str], int]) -> int:
         """One step of one log: what goes wrong with it holds up no other."""
         try:
-            return step()
+            return step(code)
         except (ServiceClosed, DatabaseError, InterfaceError):
             raise
         except (AuditError, VaultError) as error:
