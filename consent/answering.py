@@ -14,7 +14,7 @@ from audit.events import EventName
 from consent import subjects
 from consent.closing import note_ended, order_destruction
 from consent.errors import InvalidRecord
-from consent.models import ConsentRecord, CurrentGrant, Grant, Subject
+from consent.models import ConsentRecord, CurrentGrant, Grant, LostEnding, Subject
 from consent.revising import revise
 from consent.vocabulary import HOLDS, GrantState, Scope
 
@@ -23,7 +23,7 @@ _EVENTS = {
     GrantState.REFUSED: EventName.GRANT_REFUSED,
     GrantState.REQUESTED: EventName.GRANT_REQUESTED,
 }
-_FINAL = (GrantState.REFUSED, GrantState.WITHDRAWN, GrantState.INVALIDATED)
+FINAL = (GrantState.REFUSED, GrantState.WITHDRAWN, GrantState.INVALIDATED)
 
 
 def answer(
@@ -103,8 +103,11 @@ def _require_latest(record: ConsentRecord, scopes: Collection[Scope]) -> None:
 
 
 def _ended_since(record: ConsentRecord, scopes: Collection[Scope]) -> bool:
-    final = [state.value for state in _FINAL]
-    return _about(record, scopes).filter(state__in=final, at__gt=record.given_at).exists()
+    final = [state.value for state in FINAL]
+    lost = LostEnding.objects.filter(
+        subject=record.subject_id, purpose=record.purpose.code, scope__in=list(scopes), at__gt=record.given_at
+    )
+    return _about(record, scopes).filter(state__in=final, at__gt=record.given_at).exists() or lost.exists()
 
 
 def _about(record: ConsentRecord, scopes: Collection[Scope]) -> QuerySet[Grant]:

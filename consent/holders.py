@@ -157,6 +157,7 @@ class ConsentHolder:
             "consent.Grant.superseded_by",
             "consent.Grant.ending",
             *(f"consent.Ending.{name}" for name in ("code", "subject", "cause", "state", "consent_epoch", "at")),
+            *(f"consent.LostEnding.{name}" for name in ("subject", "scope", "at")),
             *(f"consent.GrantUse.{name}" for name in ("record", "object_code", "at")),
             "consent.CurrentGrant.subject",
             "consent.CurrentGrant.scope",

@@ -12,6 +12,7 @@ _KEYS_AND_TIES = {
     "consent.ConsentRecord": "id project purpose notice",
     "consent.Grant": "id record revision",
     "consent.GrantUse": "id number",
+    "consent.LostEnding": "id purpose",
     "consent.SpokenStatement": "id fencing_token lease_until rung_at",
     "consent.Ending": "id project",
     "consent.CurrentGrant": "id purpose",

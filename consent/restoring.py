@@ -4,14 +4,16 @@ What the person answered after the entry's time stays: a later consent is a late
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 
 from django.db import transaction
 
 from audit import trail
 from consent import publishing, representing, subjects, using
+from consent.answering import FINAL
 from consent.closing import ERASURE, WITHDRAWAL, end_grants
-from consent.models import ConsentRecord, CurrentGrant, Representation, Subject
+from consent.models import ConsentRecord, CurrentGrant, Grant, LostEnding, Representation, Subject
 from consent.publishing import NOTICE, PURPOSE
 from consent.representing import REPRESENTATION
 from consent.using import USE
@@ -21,6 +23,8 @@ from vault.journal import Entry
 
 ACTOR: Final = trail.system("recovery")
 _REASON: Final = "ended before the restored backup"
+_IN_ONE_TRANSACTION: Final = timedelta(seconds=5)
+"""Between the revision and the note of one withdrawal. Longer, and an end that is known is kept twice, which changes nothing."""
 
 
 def replay(entry: Entry) -> bool:
@@ -48,6 +52,8 @@ def _ended(subject: Subject, entry: Entry) -> bool:
     state = GrantState(entry.body.get("state", GrantState.WITHDRAWN.value))
     with transaction.atomic():
         locked = subjects.lock(subject.pk)
+        if state in FINAL:
+            _remember_lost(locked, entry)
         revived = [
             row for pair in entry.body["grants"] for row in _revived(locked, pair, entry) if row.grant.state != state
         ]
@@ -60,6 +66,17 @@ def _ended(subject: Subject, entry: Entry) -> bool:
         if revived:
             end_grants(locked, revived, state=state, cause=_CAUSES[state], actor=ACTOR, reason=_REASON)
     return bool(revived)
+
+
+def _remember_lost(subject: Subject, entry: Entry) -> None:
+    """A grant that was given and ended after the backup is in no row here, nor is its end: that is kept, so that the old answer,
+    recorded once more from wherever it lies, does not open what the person closed."""
+    known = Grant.objects.filter(
+        record__subject=subject, state__in=[state.value for state in FINAL], at__gte=entry.at - _IN_ONE_TRANSACTION
+    )
+    for purpose, scope in entry.body["grants"]:
+        if not known.filter(record__purpose__code=purpose, scope=scope).exists():
+            LostEnding.objects.get_or_create(subject=subject, purpose=purpose, scope=scope, at=entry.at)
 
 
 def _representation_ended(subject: Subject, entry: Entry) -> bool:

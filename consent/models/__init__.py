@@ -1,7 +1,7 @@
 """The rows of this room. Rules live in `gate`, `law`, `granting`, `withdrawal`, `publishing`; nothing here decides anything."""
 
 from consent.models.decisions import Decision
-from consent.models.grants import ConsentRecord, CurrentGrant, Ending, Grant, GrantUse, SpokenStatement
+from consent.models.grants import ConsentRecord, CurrentGrant, Ending, Grant, GrantUse, LostEnding, SpokenStatement
 from consent.models.keeping import DestructionOrder, RetentionPolicy, RetentionSchedule
 from consent.models.notices import Notice, NoticeSeries, Purpose, RenewalRun
 from consent.models.people import Representation, RestrictedRole, RoleChange, Subject
@@ -15,6 +15,7 @@ __all__ = [
     "Ending",
     "Grant",
     "GrantUse",
+    "LostEnding",
     "Notice",
     "NoticeSeries",
     "Purpose",

@@ -122,6 +122,25 @@ class Grant(models.Model):
         return f"{self.scope} {self.state}"
 
 
+class LostEnding(models.Model):
+    """What the journal says had ended in a database whose backup does not even know that there was a grant: whatever the person
+    had answered before opens nothing when it is recorded again. Append-only."""
+
+    id = models.BigAutoField(primary_key=True)
+    subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="lost_endings")
+    purpose = models.CharField(max_length=36, help_text="Its code; the purpose may have gone with the backup, too.")
+    scope = models.CharField(max_length=32, choices=choices(Scope))
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["subject", "purpose", "scope", "at"], name="one_lost_ending"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.at.isoformat()}"
+
+
 class GrantUse(models.Model):
     """One use of a record that holds for a number of recordings: which recording, and the how manieth. Append-only, and unique, so
     that no use is made twice whoever races."""

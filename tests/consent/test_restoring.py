@@ -4,11 +4,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import ProgrammingError, transaction
 from django.utils import timezone
 
 from consent import restoring, withdrawal
 from consent.closing import ERASURE, WITHDRAWAL
-from consent.models import CurrentGrant, DestructionOrder, Subject
+from consent.errors import InvalidRecord
+from consent.models import CurrentGrant, DestructionOrder, LostEnding, Subject
 from consent.vocabulary import Scope
 from tests.factories import ACTOR, World, make_world
 from vault import journal, recovery
@@ -64,6 +66,32 @@ def test_a_consent_given_after_the_entry_stays(world: World) -> None:
     world.consent(Scope.TRANSCRIBE)
     assert not restoring.replay(entry(world, Scope.TRANSCRIBE, ago=timedelta(minutes=1)))
     assert state(world, Scope.TRANSCRIBE) == "given"
+
+
+def test_an_answer_that_was_withdrawn_after_the_backup_is_not_accepted_once_more(world: World) -> None:
+    """The backup knows the person and nothing of the grant: it was given and withdrawn since."""
+    given = timezone.now() - timedelta(hours=2)
+    assert not restoring.replay(entry(world, Scope.TRANSCRIBE, ago=timedelta(hours=1)))
+    assert not restoring.replay(entry(world, Scope.TRANSCRIBE, ago=timedelta(hours=1))), "nothing is in force"
+    with pytest.raises(InvalidRecord, match="earlier than a refusal"):
+        world.consent(Scope.TRANSCRIBE, given_at=given)
+    world.consent(Scope.PROSODY, given_at=given)
+    assert state(world, Scope.PROSODY) == "given", "another scope"
+    world.consent(Scope.TRANSCRIBE)
+    assert state(world, Scope.TRANSCRIBE) == "given", "what the person answers now counts"
+
+
+def test_an_end_that_the_database_knows_is_not_kept_twice(world: World) -> None:
+    world.consent(Scope.TRANSCRIBE)
+    withdrawal.withdraw(world.subject, actor=ACTOR)
+    restoring.replay(entry(world, Scope.TRANSCRIBE))
+    assert not LostEnding.objects.filter(subject=world.subject).exists()
+
+
+def test_what_ended_for_the_backups_sake_cannot_be_taken_away(world: World) -> None:
+    restoring.replay(entry(world, Scope.TRANSCRIBE))
+    with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
+        LostEnding.objects.all().delete()
 
 
 def test_an_erased_person_is_erased_again(world: World) -> None:
