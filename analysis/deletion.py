@@ -13,6 +13,8 @@ from analysis.states import UNFINISHED, RecordingState
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
+from consent import locking, restricting
+from consent.errors import SubjectRestricted
 from vault import journal, sealing
 from vault.journal import Entry
 from vault.models import KeyClass, SealedBlob
@@ -25,13 +27,25 @@ def replay(entry: Entry) -> bool:
     """Deletes a recording again that a restored backup brought back. True when it was there."""
     back = Recording.objects.filter(code=entry.body["recording"]).exclude(state=RecordingState.DELETED.value).first()
     if back is not None:
-        delete_recording(back, actor=trail.system("recovery"))
+        _delete(back, actor=trail.system("recovery"))
     return back is not None
 
 
 @transaction.atomic
 def delete_recording(recording: Recording, *, actor: Actor) -> Recording:
-    """Deletes audio and results of the recording and stops its jobs. Idempotent."""
+    """Deletes audio and results of the recording and stops its jobs. Idempotent.
+
+    Raises `SubjectRestricted` where somebody in it is restricted: they may want it kept (GDPR art. 18(1)(b), (c)).
+    """
+    subjects = [person.subject.code for person in recording.participants.select_related("subject")]
+    locking.hold(recording.project_id, subjects)
+    if restricting.is_restricted(recording.project_id, subjects):
+        raise SubjectRestricted("the processing of somebody's data in this recording is restricted")
+    return _delete(recording, actor=actor)
+
+
+@transaction.atomic
+def _delete(recording: Recording, *, actor: Actor) -> Recording:
     locked: Recording = Recording.objects.select_for_update().get(pk=recording.pk)
     if locked.state == RecordingState.DELETED:
         return locked

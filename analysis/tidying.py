@@ -20,6 +20,9 @@ def dispose_of_waiting_audio(recording_id: int) -> bool:
         )
         if recording is None or not recording.waiting_audio:
             return False
+        if recording.participants.filter(subject__restricted_at__isnull=False).exists():
+            # What is stored about somebody restricted stays; once that is lifted the next sweep comes by.
+            return False
         unfinished = [state.value for state in UNFINISHED]
         if Analysis.objects.filter(recording=recording, state__in=unfinished).exists():
             return False

@@ -21,6 +21,8 @@ class EventName(StrEnum):
     SUBJECT_REGISTERED = "consent:subject:registered"
     SUBJECT_REVEALED = "consent:subject:revealed"
     SUBJECT_ERASED = "consent:subject:erased"
+    SUBJECT_RESTRICTED = "consent:subject:restricted"
+    RESTRICTION_LIFTED = "consent:subject:restriction-lifted"
     REPRESENTATIVE_REGISTERED = "consent:representative:registered"
     REPRESENTATIVE_ENDED = "consent:representative:ended"
     ROLE_CHANGE_ASKED = "consent:role-change:asked"

@@ -79,6 +79,18 @@ class SubjectErased(ConsentError):
     code = "subject_erased"
 
 
+class SubjectRestricted(ConsentError):
+    """The person's data is restricted: it is neither restricted twice nor destroyed by anybody else until that is lifted."""
+
+    code = "subject_restricted"
+
+
+class NotRestricted(ConsentError):
+    """There is no restriction to lift."""
+
+    code = "not_restricted"
+
+
 class NothingToWithdraw(ConsentError):
     """No grant in force matches what was asked to be withdrawn."""
 

@@ -27,6 +27,8 @@ class PairFacts:
 
     known: bool
     erased: bool
+    restricted: bool
+    """Whether nothing at all may be done with the person's data for now (GDPR art. 18)."""
     restricted_roles: frozenset[str]
     """Roles in which the law denied something about this person that it would not have denied in another."""
     approved_roles: frozenset[str]
@@ -79,7 +81,8 @@ SELECT organization.code AS organization, organization.policy_epoch, clock_times
            AS schedule_published,
        purpose.id AS purpose, purpose.active, purpose.scopes, purpose.contexts, purpose.ground, purpose.deidentified,
        series.least_valid_version,
-       asked.subject, asked.scope, subject.id AS known, subject.erased_at, subject.consent_epoch,
+       asked.subject, asked.scope, subject.id AS known, subject.erased_at, subject.restricted_at,
+       subject.consent_epoch,
        ARRAY(SELECT role FROM consent_restrictedrole WHERE subject_id = subject.id) AS restricted_roles,
        ARRAY(SELECT role FROM consent_rolechange WHERE subject_id = subject.id AND approved_at IS NOT NULL)
            AS approved_roles,
@@ -158,6 +161,7 @@ def _pair(row: Mapping[str, Any]) -> PairFacts:
     return PairFacts(
         known=row["known"] is not None,
         erased=row["erased_at"] is not None,
+        restricted=row["restricted_at"] is not None,
         restricted_roles=frozenset(row["restricted_roles"]),
         approved_roles=frozenset(row["approved_roles"]),
         state=row["state"] or "",

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.models import Project
 from audit import trail
@@ -43,6 +43,39 @@ class IdentityHolder:
 
     def destroy(self, target: Target) -> int:
         return self._rows(target).update(external_reference=None, external_index=None)
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        return 0
+
+
+class RestrictionHolder:
+    """Whether a person's data is restricted, and why. It goes in the transaction of the erasure."""
+
+    name = "restriction"
+    category = Category.IDENTITY
+    fields = frozenset(
+        f"consent.Subject.{name}" for name in ("restricted_at", "restriction_ground", "restriction_lifted_at")
+    )
+
+    def _rows(self, target: Target) -> QuerySet[Subject]:
+        if not target.whole_person:
+            return Subject.objects.none()
+        marked = Q(restricted_at__isnull=False) | Q(restriction_lifted_at__isnull=False)
+        return Subject.objects.filter(marked, project=target.project, code=target.subject)
+
+    def count(self, target: Target) -> int:
+        return self._rows(target).count()
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for row in self._rows(target):
+            yield {
+                "restricted_at": row.restricted_at,
+                "ground": row.restriction_ground,
+                "lifted_at": row.restriction_lifted_at,
+            }
+
+    def destroy(self, target: Target) -> int:
+        return self._rows(target).update(restricted_at=None, restriction_ground="", restriction_lifted_at=None)
 
     def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
         return 0
@@ -292,6 +325,7 @@ def declare_all() -> None:
     """Declares this room's holders, and the fields of this room and those below that hold nothing personal."""
     for holder in (
         IdentityHolder(),
+        RestrictionHolder(),
         RepresentationHolder(),
         RoleHolder(),
         ConsentHolder(),

@@ -119,7 +119,7 @@ def _alone(request: GateRequest, facts: Facts, places: frozenset[str], asked: tu
     position, person, scope = asked
     known = facts.pair(person.subject, scope.value)
     missing = (
-        _no_such_person(known)
+        _nobody_to_hear(known)
         or _outside_purpose(request, scope, facts.purpose)
         or _not_granted(scope, facts, known)
         or _not_covered(request, facts, known)
@@ -198,11 +198,14 @@ def _ends(pair: PairFacts | None) -> Iterator[datetime]:
         yield from (end for end in (pair.expires_at, pair.representation_ends_at) if end is not None)
 
 
-def _no_such_person(pair: PairFacts | None) -> _Missing | None:
+def _nobody_to_hear(pair: PairFacts | None) -> _Missing | None:
     if pair is None or not pair.known:
         return _Missing(DenialReason.SUBJECT_UNKNOWN, "no such subject in this project", "Register the subject first.")
     if pair.erased:
         return _Missing(DenialReason.SUBJECT_ERASED, "this person's data was erased", "None.")
+    if pair.restricted:
+        message = "nothing may be done with this person's data, because its processing is restricted"
+        return _Missing(DenialReason.RESTRICTED, message, "Lift the restriction, once its ground is gone.")
     return None
 
 

@@ -128,6 +128,21 @@ class EndCause(StrEnum):
     NOTICE = "notice"
 
 
+class RestrictionGround(StrEnum):
+    """Why processing is restricted (GDPR art. 18(1))."""
+
+    ACCURACY_CONTESTED = "accuracy_contested"
+    """The person says that something is not true (a)."""
+    UNLAWFUL_PROCESSING = "unlawful_processing"
+    """It was not lawful, and the person wants it kept rather than erased (b)."""
+    LEGAL_CLAIMS = "legal_claims"
+    """We need it no more, the person does, for a claim (c)."""
+    OBJECTION = "objection"
+    """The person objected, and whose reasons weigh more is not decided (d)."""
+    INQUIRY = "inquiry"
+    """Nobody asked: something about it is being looked into."""
+
+
 class LawfulBasis(StrEnum):
     """GDPR art. 6(1)."""
 
@@ -202,6 +217,7 @@ class DenialReason(StrEnum):
 
     SUBJECT_UNKNOWN = "subject_unknown"
     SUBJECT_ERASED = "subject_erased"
+    RESTRICTED = "restricted"
     PURPOSE_UNKNOWN = "purpose_unknown"
     PURPOSE_INACTIVE = "purpose_inactive"
     SCOPE_OUTSIDE_PURPOSE = "scope_outside_purpose"

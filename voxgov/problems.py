@@ -43,6 +43,8 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     consent_errors.NoticeNotPublished: (422, "Notice not in force"),
     consent_errors.InvalidRecord: (422, "Record contradicts itself or the rules"),
     consent_errors.SubjectErased: (410, "Subject erased"),
+    consent_errors.SubjectRestricted: (409, "Processing restricted"),
+    consent_errors.NotRestricted: (409, "Not restricted"),
     consent_errors.NothingToWithdraw: (409, "Nothing to withdraw"),
     consent_errors.RepresentationEnded: (409, "No longer represents the person"),
     consent_errors.SecondPersonNeeded: (409, "A second person must approve"),

@@ -10,6 +10,7 @@ from consent import api_decisions as decisions
 from consent import api_notices as notices
 from consent import api_receipts as receipts_api
 from consent import api_representatives as representatives
+from consent import api_restriction as restriction
 from consent import api_retention as retention
 from consent import receipts, schedule
 from voxgov import audit_api, audit_stream, docs_pages, exports_api, health, log_api, webhooks_api
@@ -24,6 +25,8 @@ v1: list[URLPattern | URLResolver] = [
     path("subjects/lookup", consent.SubjectLookup.as_view()),
     path("subjects/<uuid:code>", consent.OneSubject.as_view()),
     path("subjects/<uuid:code>/withdraw", consent.SubjectWithdrawal.as_view()),
+    path("subjects/<uuid:code>/restrict", restriction.SubjectRestriction.as_view()),
+    path("subjects/<uuid:code>/lift-restriction", restriction.SubjectRestrictionEnd.as_view()),
     path("subjects/<uuid:code>/events", consent.SubjectEvents.as_view()),
     path("subjects/<uuid:code>/role-changes", consent.SubjectRoleChange.as_view()),
     path("subjects/<uuid:code>/representatives", representatives.SubjectRepresentatives.as_view()),

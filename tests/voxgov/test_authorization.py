@@ -173,6 +173,7 @@ class Household:
                 "evidence": {"method": "web_form", "sha256": self.world.notice.sha256},
             },
             "consents_invalidate": {"scopes": ["speech.transcribe"]},
+            "subjects_restrict": {"ground": "objection"},
             "subjects_report_event": {"event": "contract_ended", "purpose": self.codes["purposes"]},
             "consents_withdraw": {"scopes": ["speech.transcribe"]},
             "retention_set": {"days": 10},
