@@ -10,8 +10,8 @@ from benchmarks.stage import Stage
 from consent.models import Purpose
 
 _PEOPLE = """
-INSERT INTO consent_subject (code, project_id, consent_epoch, created_at)
-SELECT uuidv7()::text, %(project)s, %(purposes)s, now() - interval '90 days'
+INSERT INTO consent_subject (code, project_id, consent_epoch, created_at, restriction_ground)
+SELECT uuidv7()::text, %(project)s, %(purposes)s, now() - interval '90 days', ''
 FROM generate_series(1, %(people)s)
 """
 # A third ends with a term; a twentieth of the people answered twice, and their first record is superseded.

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from accounts.models import Project
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
@@ -14,7 +13,6 @@ from consent.vocabulary import Action
 def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object_code: str) -> str:
     """Writes the Decision and its event; returns the decision's code."""
     request = verdict.request
-    project = Project.objects.only("pk", "code").get(pk=request.project)
     # Whoever is erased, or never was in this project, is not named: nothing would ever take that name away again.
     named = {
         subject: subject if subject in verdict.consent_epochs and subject not in verdict.erased else "not named"
@@ -22,7 +20,7 @@ def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object
     }
     known = sorted(subject for subject, name in named.items() if subject == name)
     decision = Decision.objects.create(
-        project=project,
+        project_id=request.project,
         action=action.value,
         object_code=object_code,
         allowed=allowed,
@@ -49,7 +47,7 @@ def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object
         objects=[
             Reference(ObjectKind.DECISION, decision.code),
             *[Reference(ObjectKind.SUBJECT, subject, verdict.consent_epochs[subject]) for subject in known],
-            Reference(ObjectKind.PROJECT, project.code),
+            Reference(ObjectKind.PROJECT, verdict.project_code),
         ],
         outcome="allow" if allowed else "deny",
         reason=", ".join(reasons),

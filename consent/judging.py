@@ -102,6 +102,7 @@ def judge(request: GateRequest, facts: Facts) -> Verdict:
         consent_epochs=facts.consent_epochs,
         policy_epoch=facts.policy_epoch,
         organization=facts.organization,
+        project_code=facts.project_code,
         judged_at=facts.now,
         valid_until=min((end for pair in rests_on for end in _ends(pair.facts)), default=None),
         erased=frozenset(subject for (subject, _), pair in facts.pairs.items() if pair.erased),

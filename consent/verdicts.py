@@ -94,6 +94,7 @@ class Verdict:
     consent_epochs: Mapping[str, int]
     policy_epoch: int
     organization: str
+    project_code: str
     judged_at: datetime
     valid_until: datetime | None
     erased: frozenset[str]
