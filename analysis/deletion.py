@@ -13,8 +13,9 @@ from analysis.states import UNFINISHED, RecordingState
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
-from consent import locking, restricting
+from consent import destruction, locking, restricting
 from consent.errors import SubjectRestricted
+from consent.vocabulary import Scope
 from vault import journal, sealing
 from vault.journal import Entry
 from vault.models import KeyClass, SealedBlob
@@ -105,6 +106,16 @@ def destroy_audio(recording: Recording) -> int:
         gone += bool(recording.waiting_audio)
         recording.waiting_audio = ""
     return gone + destroy_kept_audio(recording)
+
+
+def is_kept_audio_doomed(recording: Recording) -> bool:
+    """Whether somebody in the kept audio ended the consent to it, though it lies there still."""
+    people = recording.participants.filter(in_kept_audio=True).values_list("subject__code", flat=True)
+    subjects = list(people)
+    return any(
+        destruction.names(order, subjects, [Scope.AUDIO_STORE.value], recording.completed_at or order.ordered_at)
+        for order in destruction.open_orders(recording.project_id, recording.purpose.code, subjects)
+    )
 
 
 def destroy_kept_audio(recording: Recording) -> int:

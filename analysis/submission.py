@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Project
-from analysis import bell
+from analysis import bell, deletion
 from analysis.errors import (
     AudioEmpty,
     AudioGone,
@@ -154,6 +154,8 @@ def request_analysis(recording: Recording, scopes: Sequence[Scope], *, actor: Ac
         if locked.state != RecordingState.COMPLETE or not (locked.waiting_audio or locked.kept_audio):
             raise AudioGone("the audio of this recording is not here")
         if not locked.waiting_audio:
+            if deletion.is_kept_audio_doomed(locked):
+                raise AudioGone("the audio of this recording is ordered destroyed")
             # Kept audio is opened under `audio.store`: the job needs that scope too, whether or not it was named.
             scopes = [*scopes, Scope.AUDIO_STORE]
         try:

@@ -51,6 +51,9 @@ class Answer:
     representative: Representative | None = None
     child: bool = False
 
+    def is_over(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
     @property
     def from_(self) -> datetime:
         return self.given_at if self.covers_from is None else min(self.given_at, self.covers_from)
@@ -153,7 +156,7 @@ class Model:
                 standing.state, standing.state
             )
             return
-        if answer.expires_at is not None and answer.expires_at <= now:
+        if answer.is_over(now):
             yield "expired"
         if answer.uses is not None and len(answer.used) >= answer.uses and recording not in answer.used:
             yield "uses_consumed"
@@ -181,6 +184,11 @@ class Model:
             )
             if not reasons
         }
+
+    def keeps(self, number: int, purpose: int, scopes: Iterable[str]) -> bool:
+        """Whether anything that was or may be derived about the person under these scopes is to stay."""
+        standing = self.people[number].standing
+        return any((purpose, scope) in standing and standing[purpose, scope].state in KEEPS for scope in scopes)
 
     # What people do
 
@@ -249,11 +257,17 @@ class Model:
 
     def erase(self, number: int) -> None:
         person = self._alive(number)
-        person.erased = True
+        person.erased, person.restricted = True, False
         for standing in person.standing.values():
             if standing.state in OPEN_TO_WITHDRAWAL:
                 standing.state = "withdrawn"
         self.schedule.append((number, Order(None, frozenset())))
+
+    def restrict(self, number: int) -> None:
+        self._alive(number).restricted = True
+
+    def lift(self, number: int) -> None:
+        self._alive(number).restricted = False
 
     def end_representation(self, number: int, representative: Representative) -> None:
         person = self._alive(number)
@@ -265,15 +279,13 @@ class Model:
                 standing.state = "renewal_due"
 
     def write_down_what_is_over(self, now: datetime) -> None:
-        """Terms that ended, and children who came of age."""
+        """Terms that ended, and children who came of age. For whoever is restricted terms stand still."""
         for number, person in enumerate(self.people):
             if person.erased:
                 continue
-            over = [
-                key
-                for key, one in person.standing.items()
-                if one.state in KEEPS and one.answer.expires_at is not None and one.answer.expires_at <= now
-            ]
+            over = [key for key, one in person.standing.items() if one.state in KEEPS and one.answer.is_over(now)]
+            if person.restricted:
+                over = []
             if over:
                 self._end(number, over, "expired", now)
             for one in person.standing.values():

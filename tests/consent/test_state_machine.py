@@ -23,7 +23,18 @@ from analysis.models import Analysis, Recording, Result
 from analysis.states import AnalysisState
 from audit.entry import Actor, ActorKind
 from audit.models import Event
-from consent import destruction, expiring, gate, granting, publishing, relabelling, renewing, representing, withdrawal
+from consent import (
+    destruction,
+    expiring,
+    gate,
+    granting,
+    publishing,
+    relabelling,
+    renewing,
+    representing,
+    restricting,
+    withdrawal,
+)
 from consent.errors import ConsentDenied, ConsentError
 from consent.models import (
     ConsentRecord,
@@ -43,6 +54,7 @@ from consent.vocabulary import (
     LawfulBasis,
     ParticipantRole,
     RepresentativeRelation,
+    RestrictionGround,
     Scope,
 )
 from tests.conftest import VAR
@@ -76,8 +88,8 @@ class Job:
 class Consent(RuleBasedStateMachine):
     """Times are the model's: the clock's, and everything by which it was moved. The database is moved the other way."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(with_=st.sampled_from(["nothing", "consent", "results", "results"]))
+    def begin(self, with_: str) -> None:
         self.cleanup = ExitStack()
         self.cleanup.enter_context(quick_engines())
         self.world = make_world(scopes=[Scope(scope) for scope in SCOPES])
@@ -105,6 +117,12 @@ class Consent(RuleBasedStateMachine):
         self.jobs: list[Job] = []
         self.seen: dict[int, tuple[object, ...]] = {}
         self.epochs = [0] * PEOPLE
+        if with_ != "nothing":
+            for purpose in range(PURPOSES):
+                self.everybody_consents(purpose)
+        if with_ == "results":
+            for person in range(PEOPLE):
+                self.submit(person % PURPOSES, [person, (person + 1) % PEOPLE], set(SCOPES), 0, True, True)
 
     def teardown(self) -> None:
         if hasattr(self, "cleanup"):
@@ -112,6 +130,16 @@ class Consent(RuleBasedStateMachine):
             self.everything_left_its_trace()
 
     # What people do
+
+    @rule(person=people, purpose=purposes, named=scopes)
+    def consent(self, person: int, purpose: int, named: set[str]) -> None:
+        """As most people do: explicitly, as an adult, under the newest notice, also for what was recorded before."""
+        self.answer_with(person, purpose, named, covers=True)
+
+    @rule(purpose=purposes)
+    def everybody_consents(self, purpose: int) -> None:
+        for person in range(PEOPLE):
+            self.answer_with(person, purpose, set(SCOPES), covers=True)
 
     @rule(
         person=people,
@@ -127,20 +155,23 @@ class Consent(RuleBasedStateMachine):
         represented=st.booleans(),
         child=st.sampled_from([False, False, True]),
     )
-    def answer(
+    def answer(self, person: int, purpose: int, named: set[str], **how: Any) -> None:
+        self.answer_with(person, purpose, named, **how)
+
+    def answer_with(
         self,
         person: int,
         purpose: int,
         named: set[str],
-        state: str,
-        explicit: bool,
-        given_before: int,
-        covers: bool,
-        term: int | None,
-        duration: str,
-        older_notice: int,
-        represented: bool,
-        child: bool,
+        state: str = "given",
+        explicit: bool = True,
+        given_before: int = 0,
+        covers: bool = False,
+        term: int | None = None,
+        duration: str = "open",
+        older_notice: int = 0,
+        represented: bool = False,
+        child: bool = False,
     ) -> None:
         notice = self.notices[max(0, len(self.notices) - 1 - older_notice)]
         acting = [(model, row) for number, model, row in self.representatives if number == person]
@@ -183,6 +214,12 @@ class Consent(RuleBasedStateMachine):
         if made is not None:
             self.answers.append((person, known, made))
 
+    @precondition(lambda self: self.answers)
+    @rule(which=st.integers(0, 99), whole=st.booleans())
+    def withdraw_an_answer(self, which: int, whole: bool) -> None:
+        person, known, _ = self.answers[which % len(self.answers)]
+        self.withdraw(person, known.purpose, None if whole else {SCOPES[which % len(SCOPES)]})
+
     @rule(person=people, purpose=st.none() | purposes, named=st.none() | scopes)
     def withdraw(self, person: int, purpose: int | None, named: set[str] | None) -> None:
         self.both(
@@ -204,6 +241,7 @@ class Consent(RuleBasedStateMachine):
             lambda: withdrawal.invalidate(record, actor=ACTOR),
         )
 
+    @precondition(lambda self: any(known.until_event for _, known, _ in self.answers))
     @rule(person=people)
     def report_an_event(self, person: int) -> None:
         self.both(
@@ -211,6 +249,7 @@ class Consent(RuleBasedStateMachine):
             lambda: withdrawal.report_event(self.subjects[person], "contract_ended", actor=ACTOR),
         )
 
+    @precondition(lambda self: len(self.representatives) < PEOPLE)
     @rule(person=people, majority=st.sampled_from([20, 24 * 30]))
     def name_a_representative(self, person: int, majority: int) -> None:
         known = Representative(majority=self.now() + timedelta(hours=majority))
@@ -275,6 +314,17 @@ class Consent(RuleBasedStateMachine):
             self.model.people[person].denied_roles.add(EMPLOYEE)
 
     @rule(person=people)
+    def restrict_or_lift(self, person: int) -> None:
+        known = self.model.people[person]
+        if known.restricted:
+            self.both(lambda: self.model.lift(person), lambda: restricting.lift(self.subjects[person], actor=ACTOR))
+        else:
+            self.both(
+                lambda: self.model.restrict(person),
+                lambda: restricting.restrict(self.subjects[person], RestrictionGround.ACCURACY_CONTESTED, actor=ACTOR),
+            )
+
+    @rule(person=people)
     def approve_that_they_are_a_customer(self, person: int) -> None:
         known = self.model.people[person]
 
@@ -312,7 +362,7 @@ class Consent(RuleBasedStateMachine):
                     continue
                 if order.purpose is None:
                     self.jobs.remove(job)
-                elif job.queued and not self.permitted(job, job.scopes):
+                elif job.queued and not self.permitted(job, job.scopes) and not self.waits_for_a_lifting(job):
                     job.queued = False
         self.model.schedule.clear()
 
@@ -323,10 +373,23 @@ class Consent(RuleBasedStateMachine):
         who=st.lists(people, min_size=1, max_size=2, unique=True),
         named=scopes,
         recorded_before=st.sampled_from([0, 0, 1, 40]),
+        only_what_is_permitted=st.sampled_from([True, True, False]),
+        at_once=st.booleans(),
     )
-    def submit(self, purpose: int, who: list[int], named: set[str], recorded_before: int) -> None:
+    def submit(
+        self,
+        purpose: int,
+        who: list[int],
+        named: set[str],
+        recorded_before: int,
+        only_what_is_permitted: bool,
+        at_once: bool,
+    ) -> None:
         parts = [Part(person) for person in who]
         recorded_at = self.now() - timedelta(hours=recorded_before)
+        if only_what_is_permitted:
+            open_ = self.model.permitted(purpose, parts, SCOPES, self.now(), recorded_at, "")
+            named = {scope for scope in SCOPES if all((part.person, scope) in open_ for part in parts)} or named
         request = self.ask(purpose, parts, sorted(named), recorded_at)
         expected = self.model.permitted(purpose, parts, named, self.now(), recorded_at, "")
         audio = quick_audio(len(parts))
@@ -352,17 +415,23 @@ class Consent(RuleBasedStateMachine):
             job = Job(recording, purpose, parts, sorted(named), recorded_at)
             self.take_uses(job, expected)
             self.jobs.append(job)
+            if at_once:
+                self.analyse(job)
 
     @precondition(lambda self: any(job.queued for job in self.jobs))
     @rule(which=st.integers(0, 99))
     def work(self, which: int) -> None:
         waiting = [job for job in self.jobs if job.queued]
-        job = waiting[which % len(waiting)]
-        self.apply_orders()
+        self.analyse(waiting[which % len(waiting)])
+
+    def analyse(self, job: Job) -> None:
         expected = self.permitted(job, job.scopes)
         row = Analysis.objects.get(recording=job.recording)
         pipeline.run(row.code)
         row.refresh_from_db()
+        if any(self.model.people[part.person].restricted for part in job.parts):
+            assert row.state == AnalysisState.QUEUED
+            return
         job.queued = False
         assert row.state == (AnalysisState.DONE if expected else AnalysisState.DENIED), row.error_code
         self.take_uses(job, expected)
@@ -380,7 +449,6 @@ class Consent(RuleBasedStateMachine):
     def read(self, which: int) -> None:
         done = [job for job in self.jobs if job.results]
         job = done[which % len(done)]
-        self.apply_orders()
         permitted = self.permitted(job, job.scopes)
         try:
             view = reading.read_results(Analysis.objects.get(recording=job.recording), actor=ACTOR)
@@ -421,7 +489,8 @@ class Consent(RuleBasedStateMachine):
         now = {row[0]: row[1:] for row in rows}
         assert {number: now.get(number) for number in self.seen} == self.seen
         self.seen = now
-        epochs = [Subject.objects.get(pk=subject.pk).consent_epoch for subject in self.subjects]
+        people = Subject.objects.filter(pk__in=[subject.pk for subject in self.subjects]).order_by("pk")
+        epochs = list(people.values_list("consent_epoch", flat=True))
         assert all(after >= before for before, after in zip(self.epochs, epochs, strict=True))
         self.epochs = epochs
 
@@ -468,6 +537,13 @@ class Consent(RuleBasedStateMachine):
 
     def permitted(self, job: Job, named: Sequence[str]) -> set[tuple[int, str]]:
         return self.model.permitted(job.purpose, job.parts, named, self.now(), job.recorded_at, job.recording.code)
+
+    def waits_for_a_lifting(self, job: Job) -> bool:
+        """Whether it would still be needed if nobody's data were restricted."""
+        return any(
+            self.model.people[part.person].restricted and self.model.keeps(part.person, job.purpose, job.scopes)
+            for part in job.parts
+        )
 
     def take_uses(self, job: Job, pairs: set[tuple[int, str]]) -> None:
         for person, scope in pairs:
@@ -533,7 +609,7 @@ def move_clock(project: int, by: timedelta) -> None:
 TestConsent = Consent.TestCase
 TestConsent.settings = settings(
     max_examples=15 * ROUNDS,
-    stateful_step_count=30,
+    stateful_step_count=25,
     deadline=None,
     print_blob=True,
     database=None,
