@@ -4,9 +4,9 @@ ones would take minutes. `tests/analysis/test_quick_engines.py` runs them and th
 Audio for them is made by `quick_audio`; it is opened from its sealed file all the same, and consent is checked at every stage.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pytest
@@ -60,9 +60,14 @@ def listen(channels: Sequence[Samples], hearings: Sequence[Hearing], checkpoints
 
 
 @contextmanager
-def quick_engines() -> Iterator[None]:
-    """The pipeline of this process with these instead of the real ones."""
+def quick_engines(pause: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """The pipeline of this process with these instead of the real ones; `pause` is called before each job is listened to."""
+
+    def listen_after_a_pause(*heard: Any) -> list[Finding]:
+        pause()
+        return listen(*heard)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline.decode, "server", QuickDecoder)
-        patch.setattr(pipeline, "listen", listen)
+        patch.setattr(pipeline, "listen", listen_after_a_pause)
         yield
