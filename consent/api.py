@@ -231,6 +231,7 @@ class ConsentInvalidation(ApiView):
     @operation(
         "consents_invalidate",
         summary="Say that a consent never was one",
+        while_closed=True,
         description="For what turned out to be forged, or given by somebody else. Ends it as a withdrawal would.",
         permission=Permission.MANAGE_CONSENT,
         body=shapes.WithdrawalForm,
@@ -246,6 +247,7 @@ class SubjectEvents(ApiView):
     @operation(
         "subjects_report_event",
         summary="Report an event until which a person consented",
+        while_closed=True,
         description="Every consent that was given until this event ends now, as a withdrawal would end it.",
         permission=Permission.MANAGE_CONSENT,
         body=shapes.EventForm,
