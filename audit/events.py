@@ -43,6 +43,7 @@ class EventName(StrEnum):
     RECEIPT_ISSUED = "consent:receipt:issued"
     DECISION_ALLOWED = "consent:decision:allowed"
     DECISION_DENIED = "consent:decision:denied"
+    DECISION_TRIED = "consent:decision:tried"
     DATA_DESTROYED = "consent:data:destroyed"
     RETENTION_POLICY_CHANGED = "consent:retention-policy:changed"
     RETENTION_SCHEDULE_PUBLISHED = "consent:retention-schedule:published"

@@ -6,6 +6,7 @@ from accounts.models import Project
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
+from consent import law
 from consent.models import Decision, RestrictedRole, Subject
 from consent.verdicts import Denial, GateRequest, Verdict
 from consent.vocabulary import Action
@@ -35,6 +36,7 @@ def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object
             for o in verdict.obligations
         ],
         rules=sorted(verdict.rules),
+        citations={rule: law.CITATIONS[rule] for rule in sorted(verdict.rules)},
         policy_epoch=verdict.policy_epoch,
         rule_set=verdict.rule_set,
         actor_kind=actor.kind.value,

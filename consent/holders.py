@@ -281,6 +281,7 @@ class DecisionHolder:
                     "denials",
                     "obligations",
                     "rules",
+                    "citations",
                     "allowed",
                 ),
                 *("action", "at"),

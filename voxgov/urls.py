@@ -42,6 +42,7 @@ v1: list[URLPattern | URLResolver] = [
     path("consents/<uuid:code>/invalidate", consent.ConsentInvalidation.as_view()),
     path("consents/<uuid:code>/withdraw", consent.ConsentWithdrawal.as_view()),
     path("decisions", decisions.Decisions.as_view()),
+    path("decisions:dry-run", decisions.DryRun.as_view()),
     path("decisions/<uuid:code>", decisions.OneDecision.as_view()),
     path("retention-schedule", retention.PublicSchedule.as_view()),
     path("retention-policies", retention.RetentionPolicies.as_view()),

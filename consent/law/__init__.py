@@ -32,7 +32,11 @@ RULES: Final[tuple[Rule, ...]] = (
 GROUP_RULES: Final[tuple[Rule, ...]] = (EveryoneAgreesToKeeping(), NobodyElsesVoiceprint())
 """Rules about a participant among others: judged once it is known what the first say about each of them."""
 
+CITATIONS: Final = {rule.id: rule.citation for rule in (*RULES, *GROUP_RULES)}
+"""Where each rule stands, by its id."""
+
 __all__ = (
+    "CITATIONS",
     "GROUP_RULES",
     "RULES",
     "RULE_SET_VERSION",
