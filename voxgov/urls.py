@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from analysis import api as analysis
 from analysis import api_uploads as uploads
 from consent import api as consent
+from consent import api_accesses as accesses
 from consent import api_decisions as decisions
 from consent import api_notices as notices
 from consent import api_receipts as receipts_api
@@ -27,6 +28,7 @@ v1: list[URLPattern | URLResolver] = [
     path("subjects/<uuid:code>/withdraw", consent.SubjectWithdrawal.as_view()),
     path("subjects/<uuid:code>/restrict", restriction.SubjectRestriction.as_view()),
     path("subjects/<uuid:code>/lift-restriction", restriction.SubjectRestrictionEnd.as_view()),
+    path("subjects/<uuid:code>/access", accesses.SubjectAccess.as_view()),
     path("subjects/<uuid:code>/events", consent.SubjectEvents.as_view()),
     path("subjects/<uuid:code>/role-changes", consent.SubjectRoleChange.as_view()),
     path("subjects/<uuid:code>/representatives", representatives.SubjectRepresentatives.as_view()),
