@@ -29,6 +29,7 @@ class EventName(StrEnum):
     ROLE_CHANGE_APPROVED = "consent:role-change:approved"
     NOTICE_DRAFTED = "consent:notice:drafted"
     NOTICE_PUBLISHED = "consent:notice:published"
+    RULE_SET_CHANGED = "consent:rule-set:changed"
     PURPOSE_CREATED = "consent:purpose:created"
     PURPOSE_CHANGED = "consent:purpose:changed"
     GRANT_GIVEN = "consent:grant:given"

@@ -61,6 +61,9 @@ class Facts:
     policy_epoch: int
     now: datetime
     schedule_published: bool
+    own_rules: tuple[str, ...]
+    """Ids of the rules that the project lays upon itself."""
+    own_rules_version: int
     purpose: PurposeFacts | None
     consent_epochs: Mapping[str, int]
     pairs: Mapping[tuple[str, str], PairFacts]
@@ -79,6 +82,7 @@ _QUESTION = """
 SELECT organization.code AS organization, organization.policy_epoch, clock_timestamp() AS now,
        EXISTS (SELECT FROM consent_retentionschedule AS schedule WHERE schedule.project_id = project.id)
            AS schedule_published,
+       own.rules AS own_rules, own.version AS own_rules_version,
        purpose.id AS purpose, purpose.active, purpose.scopes, purpose.contexts, purpose.ground, purpose.deidentified,
        series.least_valid_version,
        asked.subject, asked.scope, subject.id AS known, subject.erased_at, subject.restricted_at,
@@ -102,6 +106,7 @@ SELECT organization.code AS organization, organization.policy_epoch, clock_times
            AS covers_from
 FROM accounts_project AS project
 JOIN accounts_organization AS organization ON organization.id = project.organization_id
+LEFT JOIN consent_ruleset AS own ON own.project_id = project.id
 LEFT JOIN consent_purpose AS purpose ON purpose.project_id = project.id AND purpose.code = %(purpose)s
 LEFT JOIN consent_noticeseries AS series ON series.id = purpose.series_id
 LEFT JOIN (SELECT subject, scope FROM unnest(%(subjects)s::text[]) AS subject
@@ -140,6 +145,8 @@ def gather(project: int, purpose: str, subjects: Sequence[str], scopes: Sequence
         policy_epoch=first["policy_epoch"],
         now=first["now"],
         schedule_published=first["schedule_published"],
+        own_rules=tuple(first["own_rules"] or ()),
+        own_rules_version=first["own_rules_version"] or 0,
         purpose=None if first["purpose"] is None else _purpose(first),
         consent_epochs={row["subject"]: row["consent_epoch"] for row in rows if row["known"] is not None},
         pairs={(row["subject"], row["scope"]): _pair(row) for row in rows if row["subject"] is not None},

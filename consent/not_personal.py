@@ -46,6 +46,7 @@ _RULES_OF_THE_HOUSE = {
     ),
     "consent.RetentionSchedule": "id project version terms sha256 published_at",
     "consent.RetentionPolicy": "id project category days",
+    "consent.RuleSet": "id project version rules changed_at",
     "accounts.Organization": "id code name policy_epoch created_at",
     "accounts.Project": "id code organization name created_at",
     "accounts.ApiClient": "id code project user name roles created_at revoked_at",

@@ -13,6 +13,7 @@ from consent import api_receipts as receipts_api
 from consent import api_representatives as representatives
 from consent import api_restriction as restriction
 from consent import api_retention as retention
+from consent import api_rule_sets as rule_sets
 from consent import receipts, schedule
 from voxgov import audit_api, audit_stream, docs_pages, exports_api, health, log_api, webhooks_api
 
@@ -20,6 +21,9 @@ v1: list[URLPattern | URLResolver] = [
     path("notices", notices.Notices.as_view()),
     path("notices/<uuid:code>", notices.OneNotice.as_view()),
     path("notices/<uuid:code>/publish", notices.NoticePublication.as_view()),
+    path("notices/<uuid:code>/publish-preview", notices.NoticePublicationPreview.as_view()),
+    path("rule-set", rule_sets.ProjectRuleSet.as_view()),
+    path("rule-set:preview", rule_sets.RuleSetPreview.as_view()),
     path("purposes", notices.Purposes.as_view()),
     path("purposes/<uuid:code>", notices.OnePurpose.as_view()),
     path("subjects", consent.Subjects.as_view()),

@@ -5,6 +5,7 @@ from consent.models.grants import ConsentRecord, CurrentGrant, Ending, Grant, Gr
 from consent.models.keeping import DestructionOrder, RetentionPolicy, RetentionSchedule
 from consent.models.notices import Notice, NoticeSeries, Purpose, RenewalRun
 from consent.models.people import Representation, RestrictedRole, RoleChange, Subject
+from consent.models.rules import RuleSet
 from consent.models.scoping import ScopedQuerySet
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "RetentionPolicy",
     "RetentionSchedule",
     "RoleChange",
+    "RuleSet",
     "ScopedQuerySet",
     "SpokenStatement",
     "Subject",

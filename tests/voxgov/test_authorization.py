@@ -173,6 +173,8 @@ class Household:
                 "evidence": {"method": "web_form", "sha256": self.world.notice.sha256},
             },
             "consents_invalidate": {"scopes": ["speech.transcribe"]},
+            "rule_set_set": {"rules": ["own-explicit"]},
+            "rule_set_preview": {"rules": ["own-explicit"]},
             "subjects_restrict": {"ground": "objection"},
             "subjects_report_event": {"event": "contract_ended", "purpose": self.codes["purposes"]},
             "consents_withdraw": {"scopes": ["speech.transcribe"]},
