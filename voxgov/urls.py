@@ -7,6 +7,7 @@ from analysis import api as analysis
 from analysis import api_uploads as uploads
 from consent import api as consent
 from consent import api_accesses as accesses
+from consent import api_bulk_withdrawals as bulk
 from consent import api_decisions as decisions
 from consent import api_notices as notices
 from consent import api_receipts as receipts_api
@@ -47,6 +48,9 @@ v1: list[URLPattern | URLResolver] = [
     path("consents/<uuid:code>/record", consent.FullConsentRecord.as_view()),
     path("consents/<uuid:code>/invalidate", consent.ConsentInvalidation.as_view()),
     path("consents/<uuid:code>/withdraw", consent.ConsentWithdrawal.as_view()),
+    path("bulk-withdrawals", bulk.BulkWithdrawals.as_view()),
+    path("bulk-withdrawals/<uuid:code>", bulk.OneBulkWithdrawal.as_view()),
+    path("bulk-withdrawals/<uuid:code>/execute", bulk.BulkWithdrawalExecution.as_view()),
     path("decisions", decisions.Decisions.as_view()),
     path("decisions:dry-run", decisions.DryRun.as_view()),
     path("decisions/<uuid:code>", decisions.OneDecision.as_view()),

@@ -1,5 +1,6 @@
 """The rows of this room. Rules live in `gate`, `law`, `granting`, `withdrawal`, `publishing`; nothing here decides anything."""
 
+from consent.models.bulk import BulkWithdrawal
 from consent.models.decisions import Decision
 from consent.models.grants import ConsentRecord, CurrentGrant, Ending, Grant, GrantUse, LostEnding, SpokenStatement
 from consent.models.keeping import DestructionOrder, RetentionPolicy, RetentionSchedule
@@ -9,6 +10,7 @@ from consent.models.rules import RuleSet
 from consent.models.scoping import ScopedQuerySet
 
 __all__ = [
+    "BulkWithdrawal",
     "ConsentRecord",
     "CurrentGrant",
     "Decision",

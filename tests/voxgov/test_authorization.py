@@ -22,7 +22,7 @@ from accounts.api_base import UNSAFE, Operation, operation_of
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from audit import exports, webhooks
 from audit.models import Event
-from consent import withdrawal
+from consent import bulk_withdrawal, withdrawal
 from consent.vocabulary import Scope
 from tests import factories
 from tests.callers import Answer, Caller, Nobody
@@ -102,7 +102,9 @@ class Household:
         assert event is not None
         log = factories.sign_log(world.organization)
         export = exports.order(log, start=0, end=None, filter_={}, recipient="", actor=factories.ACTOR)
+        bulk = bulk_withdrawal.preview(world.project, bulk_withdrawal.Selection(), actor=factories.ACTOR)
         codes = {
+            "bulk-withdrawals": bulk.code,
             "exports": export.code,
             "notices": world.notice.code,
             "purposes": world.purpose.code,
@@ -173,6 +175,12 @@ class Household:
                 "evidence": {"method": "web_form", "sha256": self.world.notice.sha256},
             },
             "consents_invalidate": {"scopes": ["speech.transcribe"]},
+            "bulk_withdrawals_create": {
+                "purpose": self.codes["purposes"],
+                "subjects": [self.codes["subjects"]],
+                "scopes": ["speech.transcribe"],
+            },
+            "bulk_withdrawals_execute": {"token": "of another preview"},
             "rule_set_set": {"rules": ["own-explicit"]},
             "rule_set_preview": {"rules": ["own-explicit"]},
             "subjects_restrict": {"ground": "objection"},
