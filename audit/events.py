@@ -35,6 +35,7 @@ class EventName(StrEnum):
     GRANT_GIVEN = "consent:grant:given"
     GRANT_REFUSED = "consent:grant:refused"
     GRANT_REQUESTED = "consent:grant:requested"
+    GRANT_DEFERRED = "consent:grant:deferred"
     GRANT_WITHDRAWN = "consent:grant:withdrawn"
     BULK_WITHDRAWAL_BEGUN = "consent:bulk-withdrawal:begun"
     BULK_WITHDRAWAL_FINISHED = "consent:bulk-withdrawal:finished"

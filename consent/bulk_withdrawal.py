@@ -191,7 +191,9 @@ def _withdraw(row: BulkWithdrawal, people: Collection[int], actor: Actor) -> lis
     rows = _selected(row).filter(grant__record__lte=row.newest_record, subject__in=people)
     closed = []
     for pk, theirs in groupby(
-        rows.select_related("grant__record__subject", "grant__record__purpose", "purpose").order_by("subject", "purpose", "scope"),
+        rows.select_related("grant__record__subject", "grant__record__purpose", "purpose").order_by(
+            "subject", "purpose", "scope"
+        ),
         key=lambda current: current.subject_id,
     ):
         closing = list(theirs)

@@ -46,6 +46,7 @@ v1: list[URLPattern | URLResolver] = [
     path("endings/<uuid:code>/receipt", receipts_api.EndingReceipt.as_view()),
     path("consents/<uuid:code>/statement", uploads.ConsentStatement.as_view()),
     path("consents/<uuid:code>/record", consent.FullConsentRecord.as_view()),
+    path("consents/<uuid:code>/defer", consent.ConsentDeferral.as_view()),
     path("consents/<uuid:code>/invalidate", consent.ConsentInvalidation.as_view()),
     path("consents/<uuid:code>/withdraw", consent.ConsentWithdrawal.as_view()),
     path("bulk-withdrawals", bulk.BulkWithdrawals.as_view()),

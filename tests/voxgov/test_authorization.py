@@ -174,6 +174,7 @@ class Household:
                 "jurisdiction": "DE",
                 "evidence": {"method": "web_form", "sha256": self.world.notice.sha256},
             },
+            "consents_defer": {"scopes": ["speech.transcribe"]},
             "consents_invalidate": {"scopes": ["speech.transcribe"]},
             "bulk_withdrawals_create": {
                 "purpose": self.codes["purposes"],
