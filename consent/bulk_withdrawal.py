@@ -89,7 +89,8 @@ def execute(row: BulkWithdrawal, token: str, *, actor: Actor, seconds: float = A
     until = time.monotonic() + seconds
     while _batch(row.pk) and time.monotonic() < until:
         pass
-    return BulkWithdrawal.objects.select_related("purpose").get(pk=row.pk)
+    done: BulkWithdrawal = BulkWithdrawal.objects.select_related("purpose").get(pk=row.pk)
+    return done
 
 
 def carry_out(progress: Progress = lambda row: None) -> int:
@@ -108,7 +109,7 @@ def acknowledge(row: BulkWithdrawal, *, actor: Actor) -> BulkWithdrawal:
     """Says that somebody else saw it. Raises `SecondPersonNeeded` unless it is a person who neither counted nor began it,
     `InvalidRecord` when it was not begun or was seen before."""
     with transaction.atomic():
-        locked = BulkWithdrawal.objects.select_for_update(no_key=True).get(pk=row.pk)
+        locked: BulkWithdrawal = BulkWithdrawal.objects.select_for_update(no_key=True).get(pk=row.pk)
         if actor.kind is not ActorKind.USER or actor.code in (locked.asked_by_code, locked.begun_by_code):
             raise SecondPersonNeeded("a person other than who withdrew must see this")
         if locked.begun_at is None or locked.seen_at is not None:
