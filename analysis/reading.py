@@ -16,7 +16,7 @@ from analysis.timeline import Timeline, assemble
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
-from consent import destruction, gate
+from consent import accesses, destruction, gate
 from consent.errors import ConsentDenied
 from consent.gate import Permit
 from consent.models import DestructionOrder
@@ -176,6 +176,9 @@ def _open_all(
 
 
 def _record_read(analysis: Analysis, permit: Permit, opened: list[OpenedResult], actor: Actor) -> None:
+    """Names whoever something was opened of, and says what of whom by their place: others in the recording were not read."""
+    pairs = {(subject, result.scope) for result in opened for subject in result.subjects}
+    people = sorted({subject for subject, _ in pairs})
     trail.record(
         EventName.RESULTS_READ,
         organization=permit.organization,
@@ -183,7 +186,11 @@ def _record_read(analysis: Analysis, permit: Permit, opened: list[OpenedResult],
         objects=[
             Reference(ObjectKind.ANALYSIS, analysis.code),
             Reference(ObjectKind.DECISION, permit.decision),
-            *[Reference(ObjectKind.SUBJECT, code, epoch) for code, epoch in sorted(permit.consent_epochs.items())],
+            *[Reference(ObjectKind.SUBJECT, code, permit.consent_epochs[code]) for code in people],
         ],
-        detail={"scopes": sorted({result.scope for result in opened}), "results": len(opened)},
+        detail={
+            "scopes": sorted({result.scope for result in opened}),
+            "results": len(opened),
+            accesses.OPENED: accesses.opened(people, pairs),
+        },
     )

@@ -5,6 +5,7 @@ from typing import Any
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
+from consent import law
 from consent.models import Decision, RestrictedRole, Subject
 from consent.verdicts import Denial, GateRequest, Verdict
 from consent.vocabulary import Action
@@ -33,6 +34,7 @@ def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object
             for o in verdict.obligations
         ],
         rules=sorted(verdict.rules),
+        citations={rule: law.CITATIONS[rule] for rule in sorted(verdict.rules)},
         policy_epoch=verdict.policy_epoch,
         rule_set=verdict.rule_set,
         actor_kind=actor.kind.value,

@@ -97,6 +97,18 @@ class NothingToWithdraw(ConsentError):
     code = "nothing_to_withdraw"
 
 
+class PreviewInvalid(ConsentError):
+    """What was counted before is not what this may begin: another preview's token, or one that is too old."""
+
+    code = "preview_invalid"
+
+
+class SelectionGrew(ConsentError):
+    """More was granted since the selection was counted; count again."""
+
+    code = "selection_grew"
+
+
 class RepresentationEnded(ConsentError):
     """Whoever answered does not represent the person, or no longer does."""
 

@@ -63,6 +63,9 @@ class Facts:
     project_code: str
     now: datetime
     schedule_published: bool
+    own_rules: tuple[str, ...]
+    """Ids of the rules that the project lays upon itself."""
+    own_rules_version: int
     purpose: PurposeFacts | None
     consent_epochs: Mapping[str, int]
     pairs: Mapping[tuple[str, str], PairFacts]
@@ -78,7 +81,7 @@ class ProjectUnknown(LookupError):
 
 
 _QUESTION: Final = "SELECT * FROM consent_gate_facts(%s, %s, %s, %s, %s)"
-"""A function of the database, so that its plan is made once per connection (`consent/migrations/0021_gate_facts.py`)."""
+"""A function of the database, so that its plan is made once per connection (`consent/migrations/0024_gate_facts.py`)."""
 
 
 class _Row(NamedTuple):
@@ -90,6 +93,8 @@ class _Row(NamedTuple):
     project_code: str
     asked_at: datetime
     schedule_published: bool
+    own_rules: list[str] | None
+    own_rules_version: int | None
     purpose: int | None
     active: bool
     purpose_scopes: list[str]
@@ -137,6 +142,8 @@ def gather(project: int, purpose: str, subjects: Sequence[str], scopes: Sequence
         project_code=first.project_code,
         now=first.asked_at,
         schedule_published=first.schedule_published,
+        own_rules=tuple(first.own_rules or ()),
+        own_rules_version=first.own_rules_version or 0,
         purpose=None if first.purpose is None else _purpose(first),
         consent_epochs={
             row.subject: row.consent_epoch for row in rows if row.subject and row.scope and row.known is not None

@@ -14,7 +14,16 @@ from accounts.models import Project
 from audit import trail
 from consent import inventory, iso27560, records
 from consent.inventory import Category, Target
-from consent.models import ConsentRecord, Decision, Representation, RestrictedRole, RoleChange, SpokenStatement, Subject
+from consent.models import (
+    BulkWithdrawal,
+    ConsentRecord,
+    Decision,
+    Representation,
+    RestrictedRole,
+    RoleChange,
+    SpokenStatement,
+    Subject,
+)
 from consent.not_personal import declare_fields_that_hold_nothing_personal
 from consent.replays import ReplayHolder
 from consent.staff import StaffHolder
@@ -223,6 +232,38 @@ class ConsentHolder:
         return 0
 
 
+class BulkWithdrawalHolder:
+    """Who is named one by one in a withdrawal of many people's consent, until that is done."""
+
+    name = "bulk_withdrawals"
+    category = Category.CONSENT
+    fields = frozenset({"consent.BulkWithdrawal.subjects"})
+
+    def _rows(self, target: Target) -> QuerySet[BulkWithdrawal]:
+        if not target.whole_person:
+            return BulkWithdrawal.objects.none()
+        return BulkWithdrawal.objects.filter(project=target.project, subjects__contains=[target.subject])
+
+    def count(self, target: Target) -> int:
+        return self._rows(target).count()
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for row in self._rows(target).order_by("id"):
+            yield {"bulk_withdrawal": row.code, "asked_at": row.asked_at}
+
+    def destroy(self, target: Target) -> int:
+        """An empty list would mean everybody: what is left of the selection of one person is somebody who is nobody."""
+        gone = 0
+        for row in self._rows(target).select_for_update(no_key=True):
+            row.subjects = [code for code in row.subjects if code != target.subject] or ["erased"]
+            row.save(update_fields=["subjects"])
+            gone += 1
+        return gone
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        return 0
+
+
 class StatementHolder:
     """Clips in which a person said that they consent, and what was made of them. Proof, until the person is erased."""
 
@@ -281,6 +322,7 @@ class DecisionHolder:
                     "denials",
                     "obligations",
                     "rules",
+                    "citations",
                     "allowed",
                 ),
                 *("action", "at"),
@@ -329,6 +371,7 @@ def declare_all() -> None:
         RepresentationHolder(),
         RoleHolder(),
         ConsentHolder(),
+        BulkWithdrawalHolder(),
         StatementHolder(),
         DecisionHolder(),
         ReplayHolder(),

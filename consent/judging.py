@@ -98,7 +98,8 @@ def judge(request: GateRequest, facts: Facts) -> Verdict:
         granted=tuple(granted),
         denials=tuple(denials),
         obligations=tuple(pair.obligation for pair in pairs.values() if pair.obligation is not None),
-        rules=frozenset(rule.id for pair in rests_on for rule in law.asked(pair.case)),
+        rules=frozenset(rule.id for pair in rests_on for rule in law.asked(pair.case, law.with_own(facts.own_rules))),
+        rule_set=law.rule_set_name(facts.own_rules_version),
         consent_epochs=facts.consent_epochs,
         policy_epoch=facts.policy_epoch,
         organization=facts.organization,
@@ -139,7 +140,8 @@ def _alone(request: GateRequest, facts: Facts, places: frozenset[str], asked: tu
         position=position,
         maskable=binding.is_alone(request.participants, person),
     )
-    found = tuple(verdict for verdict in law.judge(case, law.RULES) if isinstance(verdict, Prohibition))
+    rules = law.with_own(facts.own_rules)
+    found = tuple(verdict for verdict in law.judge(case, rules) if isinstance(verdict, Prohibition))
     return _Pair(person, scope, known, missing or _relabelled(case, known), case, found)
 
 

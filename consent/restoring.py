@@ -10,13 +10,14 @@ from typing import Final
 from django.db import transaction
 
 from audit import trail
-from consent import publishing, representing, restricting, subjects, using
+from consent import publishing, representing, restricting, rule_sets, subjects, using
 from consent.answering import FINAL
 from consent.closing import ERASURE, WITHDRAWAL, end_grants
 from consent.models import ConsentRecord, CurrentGrant, Grant, LostEnding, Representation, Subject
 from consent.publishing import NOTICE, PURPOSE
 from consent.representing import REPRESENTATION
 from consent.restricting import RESTRICTION
+from consent.rule_sets import RULES
 from consent.using import USE
 from consent.vocabulary import LIVE, EndCause, GrantState, RestrictionGround
 from consent.withdrawal import erase
@@ -34,6 +35,8 @@ def replay(entry: Entry) -> bool:
         return publishing.supersede_again(entry.body["project"], entry.body["series"], entry.body["version"])
     if entry.kind == PURPOSE:
         return publishing.close_again(entry.body["project"], entry.body["purpose"], entry.at, actor=ACTOR)
+    if entry.kind == RULES:
+        return rule_sets.choose_again(entry.body["project"], entry.body["rules"], entry.at, actor=ACTOR)
     put_back = _KINDS.get(entry.kind)
     if put_back is None:
         raise ValueError(f"the journal holds an entry of the unknown kind {entry.kind!r}")

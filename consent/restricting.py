@@ -1,5 +1,5 @@
-"""Restriction of processing (GDPR art. 18): what is stored about a person stays as it is, and nothing is done with it. The gate says
-no to everything about them, jobs wait, and nothing is destroyed for its term; every key stays.
+"""Restriction of processing (GDPR art. 18): what is stored about a person stays as it is, and nothing is done with it. The gate
+says no to everything about them, jobs wait, and nothing is destroyed for its term; every key stays.
 
 What the person wants goes on all the same: a withdrawal, a refusal and an erasure destroy what they say, and lift nothing. Somebody
 who asks for restriction, tells the person and keeps the time (art. 12(3), 18(3)) is not here: this is the act itself.

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from consent import law
 from consent.law import Obligation
 from consent.vocabulary import Context, DenialReason, ParticipantRole, Scope
 
@@ -98,7 +97,7 @@ class Verdict:
     judged_at: datetime
     valid_until: datetime | None
     erased: frozenset[str]
-    rule_set: str = law.RULE_SET_VERSION
+    rule_set: str
 
     @property
     def allowed(self) -> bool:

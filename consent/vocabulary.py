@@ -97,6 +97,8 @@ class GrantState(StrEnum):
     """ISO/IEC TS 27560 event states. Only `GIVEN` opens anything."""
 
     REQUESTED = "requested"
+    DEFERRED = "deferred"
+    """The person was asked and put off their answer."""
     GIVEN = "given"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
@@ -112,7 +114,10 @@ class GrantState(StrEnum):
 HOLDS: frozenset[GrantState] = frozenset({GrantState.GIVEN, GrantState.RENEWAL_DUE})
 """States in which what was derived under a grant is kept."""
 
-LIVE: frozenset[GrantState] = HOLDS | {GrantState.REQUESTED}
+UNANSWERED: frozenset[GrantState] = frozenset({GrantState.REQUESTED, GrantState.DEFERRED})
+"""States in which a person was asked and has not answered yet."""
+
+LIVE: frozenset[GrantState] = HOLDS | UNANSWERED
 """States that a withdrawal ends: what is in force, what waits for renewal, what waits for an answer."""
 
 

@@ -46,6 +46,8 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     consent_errors.SubjectRestricted: (409, "Processing restricted"),
     consent_errors.NotRestricted: (409, "Not restricted"),
     consent_errors.NothingToWithdraw: (409, "Nothing to withdraw"),
+    consent_errors.PreviewInvalid: (409, "Count not valid any more"),
+    consent_errors.SelectionGrew: (409, "Selection grew"),
     consent_errors.RepresentationEnded: (409, "No longer represents the person"),
     consent_errors.SecondPersonNeeded: (409, "A second person must approve"),
     consent_errors.StatementNotExpected: (409, "No statement awaited"),

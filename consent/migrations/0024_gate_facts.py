@@ -11,6 +11,7 @@ CREATE FUNCTION consent_gate_facts(
     of_project bigint, of_purpose text, of_subjects text[], of_scopes text[], of_recording text
 ) RETURNS TABLE (
     organization text, policy_epoch bigint, project_code text, asked_at timestamptz, schedule_published boolean,
+    own_rules text[], own_rules_version integer,
     purpose bigint, active boolean, purpose_scopes text[], contexts text[], ground text, deidentified boolean,
     least_valid_version integer,
     subject text, scope text, known bigint, erased boolean, restricted boolean, consent_epoch bigint,
@@ -34,6 +35,7 @@ AS $$
 BEGIN
     RETURN QUERY
     SELECT head.organization, head.policy_epoch, head.project_code, head.asked_at, head.schedule_published,
+        head.own_rules, head.own_rules_version,
         head.purpose, head.active, head.purpose_scopes, head.contexts, head.ground, head.deidentified,
         head.least_valid_version,
         person.asked, scope.asked, subject.id, subject.erased_at IS NOT NULL, subject.restricted_at IS NOT NULL,
@@ -54,6 +56,7 @@ BEGIN
         CASE WHEN notice.series_id = purpose.series_id THEN LEAST(record.given_at, record.covers_recorded_from) END
     FROM accounts_project AS project
     JOIN accounts_organization AS home ON home.id = project.organization_id
+    LEFT JOIN consent_ruleset AS own ON own.project_id = project.id
     LEFT JOIN consent_purpose AS purpose ON purpose.code = of_purpose AND purpose.project_id = project.id
     LEFT JOIN consent_noticeseries AS series ON series.id = purpose.series_id
     LEFT JOIN unnest(of_subjects) WITH ORDINALITY AS person (asked, place) ON true
@@ -64,6 +67,7 @@ BEGIN
             clock_timestamp() AS asked_at,
             EXISTS (SELECT FROM consent_retentionschedule AS schedule WHERE schedule.project_id = project.id)
                 AS schedule_published,
+            own.rules::text[] AS own_rules, own.version AS own_rules_version,
             purpose.id AS purpose, purpose.active, purpose.scopes::text[] AS purpose_scopes,
             purpose.contexts::text[] AS contexts, purpose.ground::text AS ground, purpose.deidentified,
             series.least_valid_version
@@ -82,5 +86,5 @@ BACKWARD = "DROP FUNCTION consent_gate_facts(bigint, text, text[], text[], text)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("consent", "0020_restriction_of_decisions")]
+    dependencies = [("consent", "0023_bulk_withdrawals")]
     operations = [migrations.RunSQL(FORWARD, BACKWARD, hints={"database": "default"})]
