@@ -81,7 +81,7 @@ class ProjectUnknown(LookupError):
 
 
 _QUESTION: Final = "SELECT * FROM consent_gate_facts(%s, %s, %s, %s, %s)"
-"""A function of the database, so that its plan is made once per connection (`consent/migrations/0024_gate_facts.py`)."""
+"""A function of the database, so that its plan is made once per connection (`consent/migrations/0025_gate_facts.py`)."""
 
 
 class _Row(NamedTuple):

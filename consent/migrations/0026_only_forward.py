@@ -43,5 +43,5 @@ DROP FUNCTION consent_current_moves_forward();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("consent", "0024_gate_facts")]
+    dependencies = [("consent", "0025_gate_facts")]
     operations = [migrations.RunSQL(FORWARD, BACKWARD, hints={"database": "default"})]

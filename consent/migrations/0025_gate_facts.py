@@ -86,5 +86,5 @@ BACKWARD = "DROP FUNCTION consent_gate_facts(bigint, text, text[], text[], text)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("consent", "0023_bulk_withdrawals")]
+    dependencies = [("consent", "0024_deferred")]
     operations = [migrations.RunSQL(FORWARD, BACKWARD, hints={"database": "default"})]
