@@ -1,11 +1,16 @@
 """Recording what the gate answered: one Decision and one event, in the caller's transaction."""
 
+from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
+
+from django.db import transaction
 
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
-from consent import law
+from consent import law, subjects
+from consent.errors import SubjectErased
 from consent.models import Decision, RestrictedRole, Subject
 from consent.verdicts import Denial, GateRequest, Verdict
 from consent.vocabulary import Action
@@ -72,9 +77,23 @@ def _remember_roles(verdict: Verdict, known: set[str]) -> None:
     if not denied:
         return
     ids = Subject.objects.filter(project=verdict.request.project, code__in=denied).values_list("code", "pk")
-    RestrictedRole.objects.bulk_create(
-        [RestrictedRole(subject_id=number, role=roles[code].value) for code, number in ids], ignore_conflicts=True
-    )
+    wanted = {(number, roles[code].value) for code, number in ids}
+    remembered = RestrictedRole.objects.filter(subject__in=[number for number, _ in wanted])
+    new = wanted - set(remembered.values_list("subject", "role"))
+    if new:
+        RestrictedRole.objects.bulk_create(
+            [RestrictedRole(subject_id=number, role=role) for number, role in sorted(new)], ignore_conflicts=True
+        )
+        transaction.on_commit(lambda: _outlast_commits_under_way({number for number, _ in new}))
+
+
+def _outlast_commits_under_way(people: Collection[int]) -> None:
+    """Results that are being committed were judged before this denial was there, under the locks of their people. It leaves when
+    they are through: whatever is committed after somebody was told of it knows of it. (The denying transaction itself cannot wait:
+    it may hold such a lock, too.)"""
+    for number in sorted(people):
+        with suppress(SubjectErased), transaction.atomic():
+            subjects.move_consent_epoch(subjects.lock(number))
 
 
 def _asked(request: GateRequest, named: dict[str, str]) -> dict[str, Any]:

@@ -94,6 +94,7 @@ class _Known:
     open: dict[int, bool] = field(default_factory=dict)
     subjects: dict[int, dict[str, Any]] = field(default_factory=dict)
     representations: dict[int, dict[str, Any]] = field(default_factory=dict)
+    said_roles: dict[int, set[str]] = field(default_factory=dict)
     denied_roles: dict[int, set[str]] = field(default_factory=dict)
     approved_roles: dict[int, set[str]] = field(default_factory=dict)
     uses: dict[int, set[str]] = field(default_factory=dict)
@@ -116,10 +117,12 @@ def violations(commits: Iterable[Commit]) -> list[str]:
                 known.open[body["id"]] = body["active"]
             case "consent_subject":
                 known.subjects[body["id"]] = body
+                known.denied_roles.setdefault(body["id"], set()).update(known.said_roles.pop(body["id"], ()))
             case "consent_representation":
                 known.representations[body["id"]] = body
             case "consent_restrictedrole":
-                known.denied_roles.setdefault(body["subject_id"], set()).add(body["role"])
+                # It counts once it was told, which is after the person's row was locked and written.
+                known.said_roles.setdefault(body["subject_id"], set()).add(body["role"])
             case "consent_rolechange" if body["approved_at"]:
                 known.approved_roles.setdefault(body["subject_id"], set()).add(body["role"])
             case "consent_grantuse":
