@@ -77,7 +77,7 @@ def report(held: Claim, stage: Stage, progress: float) -> None:
 
 def require_held(held: Claim) -> None:
     """Locks the job's row for the rest of the caller's transaction. Raises `LeaseLost`, `CancelRequested`."""
-    row = _held(held).select_for_update().first()
+    row = _held(held).select_for_update(no_key=True).first()
     if row is None:
         raise LeaseLost("another worker holds this job")
     if row.cancel_requested:
@@ -135,7 +135,7 @@ def release(held: Claim, *, wait: timedelta, reason: str, count_attempt: bool = 
 def cancel(analysis: Analysis, *, actor: Actor) -> Analysis:
     """Cancels a job: a queued one at once, a running one at its next check. Raises `NotCancellable` when it has ended."""
     with transaction.atomic():
-        row: Analysis = Analysis.objects.select_for_update().get(pk=analysis.pk)
+        row: Analysis = Analysis.objects.select_for_update(no_key=True).get(pk=analysis.pk)
         if row.state not in UNFINISHED:
             raise NotCancellable(f"the job is {row.state}")
         row.cancel_requested = True

@@ -47,7 +47,7 @@ def delete_recording(recording: Recording, *, actor: Actor) -> Recording:
 
 @transaction.atomic
 def _delete(recording: Recording, *, actor: Actor) -> Recording:
-    locked: Recording = Recording.objects.select_for_update().get(pk=recording.pk)
+    locked: Recording = Recording.objects.select_for_update(no_key=True).get(pk=recording.pk)
     if locked.state == RecordingState.DELETED:
         return locked
     stop_jobs(locked, actor=actor)

@@ -84,7 +84,7 @@ class WaitingAudioHolder:
 
 def _drop_waiting(recording: Recording) -> int:
     with transaction.atomic():
-        locked = Recording.objects.select_for_update(of=("self",)).get(pk=recording.pk)
+        locked = Recording.objects.select_for_update(of=("self",), no_key=True).get(pk=recording.pk)
         if not locked.waiting_audio:
             return 0
         deletion.stop_jobs(locked, actor=ACTOR)
@@ -134,7 +134,7 @@ class KeptAudioHolder:
 
 def _drop_kept(recording: Recording) -> int:
     with transaction.atomic():
-        locked = Recording.objects.select_for_update(of=("self",)).get(pk=recording.pk)
+        locked = Recording.objects.select_for_update(of=("self",), no_key=True).get(pk=recording.pk)
         gone = deletion.destroy_kept_audio(locked)
         locked.save(update_fields=["kept_audio"])
     return gone
@@ -267,7 +267,7 @@ def _forget_person(recording: Recording, subject: str) -> int:
         return 1
     with transaction.atomic():
         locked = (
-            Recording.objects.select_for_update(of=("self",))
+            Recording.objects.select_for_update(of=("self",), no_key=True)
             .select_related("project__organization")
             .get(pk=recording.pk)
         )
@@ -288,7 +288,7 @@ def _remove(recording: Recording) -> None:
     """Deletes the recording with everything under it, and the salts that tie log entries to it."""
     with transaction.atomic():
         locked = (
-            Recording.objects.select_for_update(of=("self",))
+            Recording.objects.select_for_update(of=("self",), no_key=True)
             .select_related("project__organization")
             .get(pk=recording.pk)
         )

@@ -201,7 +201,7 @@ def _commit(job: _Job, findings: list[Finding], audio: WaitingAudio, kept: _Kept
     subjects = [participant.subject for participant in job.request.participants]
     with transaction.atomic():
         locking.hold(job.request.project, subjects)
-        recording = Recording.objects.select_for_update().filter(pk=job.recording.pk).first()
+        recording = Recording.objects.select_for_update(no_key=True).filter(pk=job.recording.pk).first()
         # The claim is checked before the gate is asked: a denial that is recorded must not be rolled back by a lost lease.
         claiming.require_held(job.held)
         if recording is None or recording.state != RecordingState.COMPLETE:

@@ -150,7 +150,7 @@ def request_analysis(recording: Recording, scopes: Sequence[Scope], *, actor: Ac
     subjects = [p.subject.code for p in recording.participants.select_related("subject")]
     with transaction.atomic():
         locking.hold(recording.project_id, subjects)
-        locked = Recording.objects.select_for_update().get(pk=recording.pk)
+        locked = Recording.objects.select_for_update(no_key=True).get(pk=recording.pk)
         if locked.state != RecordingState.COMPLETE or not (locked.waiting_audio or locked.kept_audio):
             raise AudioGone("the audio of this recording is not here")
         if not locked.waiting_audio:
@@ -262,7 +262,7 @@ def _complete(recording: Recording, blob: SealedBlob, actor: Actor) -> Analysis:
     subjects = [p.subject.code for p in recording.participants.select_related("subject")]
     with transaction.atomic():
         locking.hold(recording.project_id, subjects)
-        locked = Recording.objects.select_for_update().filter(pk=recording.pk).first()
+        locked = Recording.objects.select_for_update(no_key=True).filter(pk=recording.pk).first()
         if locked is None or locked.state != RecordingState.RECEIVING or locked.receiving_blob != blob.code:
             raise RecordingNotReceivable(
                 "the recording went, or another upload took over, while its audio was arriving"

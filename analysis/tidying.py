@@ -13,7 +13,7 @@ def dispose_of_waiting_audio(recording_id: int) -> bool:
     """Orders the work key destroyed once the recording's last job has ended. Idempotent; False when a job still needs it."""
     with transaction.atomic():
         recording: Recording | None = (
-            Recording.objects.select_for_update(of=("self",))
+            Recording.objects.select_for_update(of=("self",), no_key=True)
             .select_related("project__organization")
             .filter(pk=recording_id)
             .first()

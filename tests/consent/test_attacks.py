@@ -1,10 +1,12 @@
 """What somebody would try against consent, one attempt after the other; `docs/attacks.md` says where each line of the list is."""
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -403,3 +405,14 @@ def test_a_role_relabelled_in_the_row_of_a_recording_unlocks_nothing_after_a_den
     Recording.objects.filter(pk=job.recording_id).update(scopes=[scope.value for scope in QUICK])
     assert reasons(world, Scope.EMOTION) == [DenialReason.ROLE_RELABELLED]
     assert not Result.objects.filter(analysis=job, scope=Scope.EMOTION).exists()
+
+
+# The page
+
+
+def test_every_test_that_the_page_names_exists() -> None:
+    root = Path(__file__).parents[2]
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (root / "docs" / "attacks.md").read_text())
+    assert len(named) > 40
+    for file, test in named:
+        assert f"def {test}(" in (root / file).read_text() if test else (root / file).exists(), (file, test)
