@@ -74,7 +74,7 @@ def _evaluate(stage: Stage, people: Sequence[str], say: Say) -> list[Figure]:
 
 def _require(stage: Stage, people: Sequence[str], say: Say) -> list[Figure]:
     """`require_over_one_insert`: beside the decision's row alone, inserted and committed."""
-    rows = []
+    rows: list[Decision] = []
 
     def ask() -> Callable[[], object]:
         request = stage.ask(random.sample(people, 1), ASKED)

@@ -66,4 +66,6 @@ def fill(stage: Stage, purposes: list[Purpose], grants: int) -> None:
     with psycopg.connect(os.environ["OWNER_DATABASE_URL"], autocommit=True) as owner:
         for statement in (_PEOPLE, _RECORDS, _FIRST_REVISIONS, _SUPERSEDED, _CURRENT):
             owner.execute(statement.encode(), values)
+            # Without figures about what is there now the next statement may be planned as if there were nothing.
+            owner.execute(f"ANALYZE {_TABLES}".encode())
         owner.execute(f"VACUUM ANALYZE {_TABLES}".encode())

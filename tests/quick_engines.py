@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from analysis import pipeline
+from analysis import decode, pipeline
 from analysis.decode import DecodedAudio
 from analysis.engines.clip import Checkpoint, ModelIdentity, Samples
 from analysis.listening import Checkpoints, Finding
@@ -68,6 +68,6 @@ def quick_engines(pause: Callable[[], None] = lambda: None) -> Iterator[None]:
         return listen(*heard)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline.decode, "server", QuickDecoder)
+        patch.setattr(decode, "server", QuickDecoder)
         patch.setattr(pipeline, "listen", listen_after_a_pause)
         yield

@@ -1,6 +1,7 @@
 """Reading while consent changes: what a withdrawal ordered destroyed opens never again, whatever is granted afterwards."""
 
 import pytest
+from django.utils import timezone
 
 from analysis import pipeline, reading, submission
 from analysis.errors import AudioGone
@@ -45,7 +46,7 @@ def another_purpose_holds(world: World, *scopes: Scope) -> Purpose:
             scopes=scopes,
             given=True,
             explicit=True,
-            given_at=world.notice.published_at,
+            given_at=timezone.now(),
             evidence_method=EvidenceMethod.PAPER,
             evidence_sha256=world.notice.sha256,
         ),

@@ -40,6 +40,7 @@ from consent.vocabulary import Action, DenialReason, ParticipantRole, Scope
 from tests.callers import Caller
 from tests.factories import ACTOR, World, make_world, sign_log
 from tests.quick_engines import quick_audio, quick_engines
+from vault import sealing
 
 BERLIN = ZoneInfo("Europe/Berlin")
 QUICK = (Scope.TRANSCRIBE, Scope.PROSODY, Scope.EMOTION)
@@ -70,7 +71,7 @@ def test_withdrawal_while_results_are_read_shuts_what_was_not_opened_yet(
     """The read was permitted before; what it has not opened when the withdrawal commits stays shut all the same."""
     world.consent(*QUICK)
     job = analysed(world, *QUICK)
-    original = reading.sealing.open
+    original = sealing.open
     opened: list[int] = []
 
     def open_(*args: Any) -> bytes:
@@ -79,7 +80,7 @@ def test_withdrawal_while_results_are_read_shuts_what_was_not_opened_yet(
         opened.append(1)
         return original(*args)
 
-    monkeypatch.setattr(reading.sealing, "open", open_)
+    monkeypatch.setattr(sealing, "open", open_)
     view = reading.read_results(job, actor=ACTOR)
     assert len(view.results) == 1
     assert [item.reason for item in view.withheld] == ["destroyed", "destroyed"]
@@ -264,7 +265,7 @@ def test_no_update_and_no_delete_reaches_what_is_append_only(model: type[models.
     column = next(field.attname for field in model._meta.concrete_fields if not field.primary_key)
     attempts: list[Callable[[], object]] = [
         lambda: rows.update(**{column: models.F(column)}),
-        lambda: rows._raw_delete("default"),  # type: ignore[attr-defined]  # past what Django itself protects
+        lambda: rows._raw_delete("default"),  # past what Django itself protects
     ]
     for attempt in attempts:
         with pytest.raises(Error, match="permission denied"), transaction.atomic():
@@ -326,7 +327,8 @@ def raw(statement: str) -> None:
 def test_a_bulk_action_of_the_admin_on_what_is_recorded_does_not_exist(world: World) -> None:
     from django.contrib import admin
 
-    for model in (*FIXED, CurrentGrant, Subject, Notice, Purpose):
+    models_: list[type[models.Model]] = [*FIXED, CurrentGrant, Subject, Notice, Purpose]
+    for model in models_:
         registered = admin.site._registry.get(model)
         if registered is not None:
             assert not registered.has_delete_permission(_Request())  # type: ignore[arg-type]

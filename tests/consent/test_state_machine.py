@@ -354,8 +354,8 @@ class Consent(RuleBasedStateMachine):
     @rule()
     def destroy_what_was_ordered(self) -> None:
         self.apply_orders()
-        for order in DestructionOrder.objects.filter(project=self.world.project, done_at=None).order_by("id"):
-            destruction.carry_out(order.code)
+        for row in DestructionOrder.objects.filter(project=self.world.project, done_at=None).order_by("id"):
+            destruction.carry_out(row.code)
         for number, order in self.model.schedule:
             for job in list(self.jobs):
                 if number not in {part.person for part in job.parts} or order.purpose not in (None, job.purpose):
