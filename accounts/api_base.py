@@ -93,7 +93,7 @@ class Operation:
     body: type[StrictSerializer] | None
     raw_body: bool
     changes: bool
-    """False for what only reads, a lookup by POST included: it takes no `Idempotency-Key`."""
+    """False for what only reads, a lookup or a preview by POST included: it takes no `Idempotency-Key`."""
     while_closed: bool = False
 
     @property
@@ -139,7 +139,7 @@ def operation(
     instead, for clients that ask for it. `while_closed` is for what nothing may hold up: it works while the service is closed
     because its database went back.
     """
-    changes = operation_id.rsplit("_", maxsplit=1)[-1] not in ("list", "read", "lookup")
+    changes = operation_id.rsplit("_", maxsplit=1)[-1] not in ("list", "read", "lookup", "preview")
     parameters: list[Any] = [*([query] if query().fields else []), *headers]
     if changes:
         parameters.append(_IDEMPOTENCY_KEY)

@@ -6,7 +6,7 @@ Waiting audio lies under the work key; kept audio under every participant's `aud
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from analysis import rendition
+from analysis import deletion, rendition
 from analysis.engines.clip import Checkpoint, Samples
 from analysis.errors import AudioGone
 from analysis.models import Recording
@@ -43,6 +43,8 @@ def open_audio(recording: Recording, permit: Permit) -> WaitingAudio:
         subjects = _kept_for(recording)
         for subject in subjects:
             permit.require_pair(subject, Scope.AUDIO_STORE)
+        if deletion.is_kept_audio_doomed(recording):
+            raise AudioGone("the audio of this recording is ordered destroyed")
         context = kept_context(organization, subjects, recording.code, blob.code)
         keys = kept_keys(organization, subjects)
     else:

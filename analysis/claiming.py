@@ -8,12 +8,12 @@ from datetime import timedelta
 from itertools import takewhile
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from analysis import bell
-from analysis.errors import CancelRequested, LeaseLost, NotCancellable
-from analysis.models import Analysis
+from analysis.errors import CancelRequested, ConsentChanged, LeaseLost, NotCancellable
+from analysis.models import Analysis, Participant
 from analysis.states import UNFINISHED, AnalysisState, Stage
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
@@ -43,12 +43,13 @@ class Claim:
 def claim(code: str) -> Claim | None:
     """Takes the job if it is due, or if its holder's lease ran out. None when somebody else has it or it is finished.
 
-    Call inside the transaction that asks the gate, so that a denial and the claim are one.
+    Call inside the transaction that asks the gate, so that a denial and the claim are one, and under the locks of everybody in
+    the recording: a job waits as long as somebody's data is restricted.
     """
     now = timezone.now()
     due = Q(state=AnalysisState.QUEUED.value, due_at__lte=now)
     abandoned = Q(state=AnalysisState.RUNNING.value, lease_until__lt=now)
-    taken = Analysis.objects.filter(due | abandoned, code=code).update(
+    taken = Analysis.objects.filter(due | abandoned, ~_restricted(), code=code).update(
         state=AnalysisState.RUNNING.value,
         fencing_token=F("fencing_token") + 1,
         attempts=F("attempts") + 1,
@@ -76,7 +77,7 @@ def report(held: Claim, stage: Stage, progress: float) -> None:
 
 def require_held(held: Claim) -> None:
     """Locks the job's row for the rest of the caller's transaction. Raises `LeaseLost`, `CancelRequested`."""
-    row = _held(held).select_for_update().first()
+    row = _held(held).select_for_update(no_key=True).first()
     if row is None:
         raise LeaseLost("another worker holds this job")
     if row.cancel_requested:
@@ -134,7 +135,7 @@ def release(held: Claim, *, wait: timedelta, reason: str, count_attempt: bool = 
 def cancel(analysis: Analysis, *, actor: Actor) -> Analysis:
     """Cancels a job: a queued one at once, a running one at its next check. Raises `NotCancellable` when it has ended."""
     with transaction.atomic():
-        row: Analysis = Analysis.objects.select_for_update().get(pk=analysis.pk)
+        row: Analysis = Analysis.objects.select_for_update(no_key=True).get(pk=analysis.pk)
         if row.state not in UNFINISHED:
             raise NotCancellable(f"the job is {row.state}")
         row.cancel_requested = True
@@ -156,7 +157,7 @@ def sweep(limit: int = 500, ring_again_after: timedelta = RING_AGAIN_AFTER) -> i
     due = Q(state=AnalysisState.QUEUED.value, due_at__lte=now)
     abandoned = Q(state=AnalysisState.RUNNING.value, lease_until__lt=now)
     unrung = Q(rung_at=None) | Q(rung_at__lte=now - ring_again_after)
-    waiting = Analysis.objects.filter(due | abandoned).filter(unrung).order_by("due_at")
+    waiting = Analysis.objects.filter(due | abandoned).filter(unrung, ~_restricted()).order_by("due_at")
     rung = list(takewhile(bell.ring, waiting.values_list("code", flat=True)[:limit]))
     Analysis.objects.filter(code__in=rung).update(rung_at=now)
     return len(rung)
@@ -178,6 +179,18 @@ def record_job(name: EventName, analysis: Analysis, actor: Actor, *, decision: s
         reason=reason,
         detail={"attempt": analysis.attempts, "fencing_token": analysis.fencing_token},
     )
+
+
+def require_unrestricted(held: Claim) -> None:
+    """Raises `ConsentChanged`, after which the job waits, where the data of somebody in the recording is restricted by now. Under
+    their locks this holds until the caller's transaction ends."""
+    if Analysis.objects.filter(_restricted(), pk=held.analysis).exists():
+        raise ConsentChanged("the processing of somebody's data was restricted while the job ran")
+
+
+def _restricted() -> Exists:
+    """Nothing is done about somebody whose data is restricted, and nothing is lost: their jobs stay in the queue."""
+    return Exists(Participant.objects.filter(recording=OuterRef("recording"), subject__restricted_at__isnull=False))
 
 
 def _held(held: Claim) -> ScopedQuerySet:

@@ -13,6 +13,9 @@ from analysis.states import UNFINISHED, RecordingState
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
+from consent import destruction, locking, restricting
+from consent.errors import SubjectRestricted
+from consent.vocabulary import Scope
 from vault import journal, sealing
 from vault.journal import Entry
 from vault.models import KeyClass, SealedBlob
@@ -25,14 +28,26 @@ def replay(entry: Entry) -> bool:
     """Deletes a recording again that a restored backup brought back. True when it was there."""
     back = Recording.objects.filter(code=entry.body["recording"]).exclude(state=RecordingState.DELETED.value).first()
     if back is not None:
-        delete_recording(back, actor=trail.system("recovery"))
+        _delete(back, actor=trail.system("recovery"))
     return back is not None
 
 
 @transaction.atomic
 def delete_recording(recording: Recording, *, actor: Actor) -> Recording:
-    """Deletes audio and results of the recording and stops its jobs. Idempotent."""
-    locked: Recording = Recording.objects.select_for_update().get(pk=recording.pk)
+    """Deletes audio and results of the recording and stops its jobs. Idempotent.
+
+    Raises `SubjectRestricted` where somebody in it is restricted: they may want it kept (GDPR art. 18(1)(b), (c)).
+    """
+    subjects = [person.subject.code for person in recording.participants.select_related("subject")]
+    locking.hold(recording.project_id, subjects)
+    if restricting.is_restricted(recording.project_id, subjects):
+        raise SubjectRestricted("the processing of somebody's data in this recording is restricted")
+    return _delete(recording, actor=actor)
+
+
+@transaction.atomic
+def _delete(recording: Recording, *, actor: Actor) -> Recording:
+    locked: Recording = Recording.objects.select_for_update(no_key=True).get(pk=recording.pk)
     if locked.state == RecordingState.DELETED:
         return locked
     stop_jobs(locked, actor=actor)
@@ -91,6 +106,16 @@ def destroy_audio(recording: Recording) -> int:
         gone += bool(recording.waiting_audio)
         recording.waiting_audio = ""
     return gone + destroy_kept_audio(recording)
+
+
+def is_kept_audio_doomed(recording: Recording) -> bool:
+    """Whether somebody in the kept audio ended the consent to it, though it lies there still."""
+    people = recording.participants.filter(in_kept_audio=True).values_list("subject__code", flat=True)
+    subjects = list(people)
+    return any(
+        destruction.names(order, subjects, [Scope.AUDIO_STORE.value], recording.completed_at or order.ordered_at)
+        for order in destruction.open_orders(recording.project_id, recording.purpose.code, subjects)
+    )
 
 
 def destroy_kept_audio(recording: Recording) -> int:

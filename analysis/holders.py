@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from analysis import deletion
 from analysis.models import Analysis, Participant, Recording, Result
 from analysis.states import UNFINISHED, RecordingState
 from analysis.submission import gate_request
 from audit import trail
-from consent import gate, inventory
+from consent import gate, inventory, restricting
 from consent.inventory import Category, Target
 from consent.vocabulary import Scope
 from vault import sealing
@@ -32,6 +32,21 @@ def _with_audio(target: Target) -> QuerySet[Recording]:
     """The same, but audio that came in after the order rests on a later consent and is left alone."""
     rows = _recordings(target)
     return rows if target.whole_person else rows.filter(completed_at__lte=target.made_until)
+
+
+def _with_somebody_restricted(recording: str = "pk") -> Exists:
+    """Terms stand still for what concerns somebody whose processing is restricted: to destroy is to process (GDPR art. 4(2)),
+    and of all processing only storage goes on (art. 18(2))."""
+    return Exists(Participant.objects.filter(recording=OuterRef(recording), subject__restricted_at__isnull=False))
+
+
+def _is_needed(recording: Recording) -> bool:
+    """Whether anybody in it still grants anything, or would if their processing were not restricted."""
+    request = gate_request(recording)
+    if gate.evaluate(request).granted:
+        return True
+    subjects = [person.subject for person in request.participants]
+    return restricting.holds_something(request.project, subjects, request.purpose, request.scopes)
 
 
 class WaitingAudioHolder:
@@ -55,18 +70,21 @@ class WaitingAudioHolder:
         """The whole person: all of it. Some scopes: where nothing is granted any more, to anybody in the recording."""
         gone = 0
         for recording in self._rows(target):
-            if target.whole_person or not gate.evaluate(gate_request(recording)).granted:
+            if target.whole_person or not _is_needed(recording):
                 gone += _drop_waiting(recording)
         return gone
 
     def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        """Jobs that waited for a restriction to be lifted get their audio's whole term afterwards."""
+        lifted = Participant.objects.filter(recording=OuterRef("pk"), subject__restriction_lifted_at__gte=made_before)
         rows = Recording.objects.filter(project=project, completed_at__lt=made_before).exclude(waiting_audio="")
+        rows = rows.filter(~Exists(lifted), ~_with_somebody_restricted())
         return sum(_drop_waiting(row) for row in rows.select_related("project__organization").order_by("id")[:limit])
 
 
 def _drop_waiting(recording: Recording) -> int:
     with transaction.atomic():
-        locked = Recording.objects.select_for_update(of=("self",)).get(pk=recording.pk)
+        locked = Recording.objects.select_for_update(of=("self",), no_key=True).get(pk=recording.pk)
         if not locked.waiting_audio:
             return 0
         deletion.stop_jobs(locked, actor=ACTOR)
@@ -105,16 +123,18 @@ class KeptAudioHolder:
 
     def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
         rows = Recording.objects.filter(project=project, completed_at__lt=made_before).exclude(kept_audio="")
+        rows = rows.filter(~_with_somebody_restricted())
         return sum(_drop_kept(row) for row in rows.order_by("id")[:limit])
 
     def destroy_due_of(self, purpose: int, made_before: datetime, limit: int) -> int:
         rows = Recording.objects.filter(purpose=purpose, completed_at__lt=made_before).exclude(kept_audio="")
+        rows = rows.filter(~_with_somebody_restricted())
         return sum(_drop_kept(row) for row in rows.order_by("id")[:limit])
 
 
 def _drop_kept(recording: Recording) -> int:
     with transaction.atomic():
-        locked = Recording.objects.select_for_update(of=("self",)).get(pk=recording.pk)
+        locked = Recording.objects.select_for_update(of=("self",), no_key=True).get(pk=recording.pk)
         gone = deletion.destroy_kept_audio(locked)
         locked.save(update_fields=["kept_audio"])
     return gone
@@ -159,12 +179,17 @@ class ResultHolder:
         return deletion.destroy_results(self._rows(target).values_list("pk", flat=True))
 
     def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
-        due = Result.objects.filter(analysis__recording__project=project, created_at__lt=made_before).order_by("id")
-        return deletion.destroy_results(due.values_list("pk", flat=True)[:limit])
+        due = Result.objects.filter(analysis__recording__project=project, created_at__lt=made_before)
+        return _destroy_oldest(due, limit)
 
     def destroy_due_of(self, purpose: int, made_before: datetime, limit: int) -> int:
-        due = Result.objects.filter(analysis__recording__purpose=purpose, created_at__lt=made_before).order_by("id")
-        return deletion.destroy_results(due.values_list("pk", flat=True)[:limit])
+        due = Result.objects.filter(analysis__recording__purpose=purpose, created_at__lt=made_before)
+        return _destroy_oldest(due, limit)
+
+
+def _destroy_oldest(due: QuerySet[Result], limit: int) -> int:
+    free = due.filter(~_with_somebody_restricted("analysis__recording")).order_by("id")
+    return deletion.destroy_results(free.values_list("pk", flat=True)[:limit])
 
 
 _RECORDING_FIELDS = frozenset(
@@ -223,6 +248,7 @@ class RecordingHolder:
         rows = (
             Recording.objects.filter(project=project, created_at__lt=made_before)
             .exclude(analyses__state__in=[state.value for state in UNFINISHED])
+            .filter(~_with_somebody_restricted())
             .select_related("project__organization")
             .order_by("id")
         )
@@ -241,7 +267,7 @@ def _forget_person(recording: Recording, subject: str) -> int:
         return 1
     with transaction.atomic():
         locked = (
-            Recording.objects.select_for_update(of=("self",))
+            Recording.objects.select_for_update(of=("self",), no_key=True)
             .select_related("project__organization")
             .get(pk=recording.pk)
         )
@@ -262,7 +288,7 @@ def _remove(recording: Recording) -> None:
     """Deletes the recording with everything under it, and the salts that tie log entries to it."""
     with transaction.atomic():
         locked = (
-            Recording.objects.select_for_update(of=("self",))
+            Recording.objects.select_for_update(of=("self",), no_key=True)
             .select_related("project__organization")
             .get(pk=recording.pk)
         )

@@ -109,15 +109,18 @@ def run(code: str) -> None:
 
 def _begin(code: str) -> _Job | None:
     """Claims the job and asks the gate in one transaction: a denial ends the job there and then."""
+    analyses = Analysis.objects.select_related("recording__project__organization", "recording__purpose")
     with transaction.atomic():
+        analysis = analyses.filter(code=code).first()
+        if analysis is None:
+            return None
+        recording = analysis.recording
+        request = gate_request(recording, [Scope(scope) for scope in analysis.scopes])
+        locking.hold(request.project, [person.subject for person in request.participants])
         held = claiming.claim(code)
         if held is None:
             return None
-        analysis = Analysis.objects.select_related("recording__project__organization", "recording__purpose").get(
-            pk=held.analysis
-        )
-        recording = analysis.recording
-        request = gate_request(recording, [Scope(scope) for scope in analysis.scopes])
+        analysis.refresh_from_db()
         if held.attempt > claiming.MAX_ATTEMPTS:
             claiming.finish(held, AnalysisState.FAILED, EventName.ANALYSIS_FAILED, error_code="attempts_exhausted")
             denied = True
@@ -175,7 +178,9 @@ def _bound_as_decoded(job: _Job, channels: int) -> _Job | None:
         return job
     request = dataclasses.replace(job.request, participants=participants)
     with transaction.atomic():
+        locking.hold(request.project, [person.subject for person in request.participants])
         claiming.require_held(job.held)
+        claiming.require_unrestricted(job.held)
         try:
             permit = gate.require(
                 request,
@@ -196,11 +201,12 @@ def _commit(job: _Job, findings: list[Finding], audio: WaitingAudio, kept: _Kept
     subjects = [participant.subject for participant in job.request.participants]
     with transaction.atomic():
         locking.hold(job.request.project, subjects)
-        recording = Recording.objects.select_for_update().filter(pk=job.recording.pk).first()
+        recording = Recording.objects.select_for_update(no_key=True).filter(pk=job.recording.pk).first()
         # The claim is checked before the gate is asked: a denial that is recorded must not be rolled back by a lost lease.
         claiming.require_held(job.held)
         if recording is None or recording.state != RecordingState.COMPLETE:
             raise CancelRequested("the recording was deleted or closed")
+        claiming.require_unrestricted(job.held)
         try:
             permit = gate.require(
                 job.request,

@@ -16,9 +16,10 @@ from analysis.timeline import Timeline, assemble
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
-from consent import gate
+from consent import accesses, destruction, gate
 from consent.errors import ConsentDenied
 from consent.gate import Permit
+from consent.models import DestructionOrder
 from consent.vocabulary import Action, Scope
 from vault import sealing
 from vault.errors import KeyShredded
@@ -110,7 +111,8 @@ def read_results(analysis: Analysis, *, actor: Actor) -> ResultsView:
         except ConsentDenied as denial:
             denied = denial
         else:
-            opened, withheld = _open_all(rows, permit)
+            orders = destruction.open_orders(permit.project, permit.purpose, sorted(permit.consent_epochs))
+            opened, withheld = _open_all(rows, permit, orders)
             _record_read(analysis, permit, opened, actor)
     if denied is not None:
         raise denied
@@ -130,7 +132,9 @@ def read_timeline(analysis: Analysis, *, actor: Actor) -> Timeline:
     return assemble(view)
 
 
-def _open_all(rows: list[Result], permit: Permit) -> tuple[list[OpenedResult], list[Withheld]]:
+def _open_all(
+    rows: list[Result], permit: Permit, orders: list[DestructionOrder]
+) -> tuple[list[OpenedResult], list[Withheld]]:
     opened: list[OpenedResult] = []
     withheld: list[Withheld] = []
     for row in rows:
@@ -139,6 +143,10 @@ def _open_all(rows: list[Result], permit: Permit) -> tuple[list[OpenedResult], l
         rests_on = frozenset(Scope(scope) for scope in row.rests_on)
         if not all(permit.allows(subject, scope) for subject in subjects for scope in rests_on):
             withheld.append(Withheld(row.scope, "not_permitted"))
+            continue
+        if any(destruction.names(order, subjects, row.rests_on, row.created_at) for order in orders):
+            # As below, where the key serves another purpose and the worker has not come by yet.
+            withheld.append(Withheld(row.scope, "destroyed"))
             continue
         try:
             body = sealing.open(
@@ -168,6 +176,9 @@ def _open_all(rows: list[Result], permit: Permit) -> tuple[list[OpenedResult], l
 
 
 def _record_read(analysis: Analysis, permit: Permit, opened: list[OpenedResult], actor: Actor) -> None:
+    """Names whoever something was opened of, and says what of whom by their place: others in the recording were not read."""
+    pairs = {(subject, result.scope) for result in opened for subject in result.subjects}
+    people = sorted({subject for subject, _ in pairs})
     trail.record(
         EventName.RESULTS_READ,
         organization=permit.organization,
@@ -175,7 +186,11 @@ def _record_read(analysis: Analysis, permit: Permit, opened: list[OpenedResult],
         objects=[
             Reference(ObjectKind.ANALYSIS, analysis.code),
             Reference(ObjectKind.DECISION, permit.decision),
-            *[Reference(ObjectKind.SUBJECT, code, epoch) for code, epoch in sorted(permit.consent_epochs.items())],
+            *[Reference(ObjectKind.SUBJECT, code, permit.consent_epochs[code]) for code in people],
         ],
-        detail={"scopes": sorted({result.scope for result in opened}), "results": len(opened)},
+        detail={
+            "scopes": sorted({result.scope for result in opened}),
+            "results": len(opened),
+            accesses.OPENED: accesses.opened(people, pairs),
+        },
     )

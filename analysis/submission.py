@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Project
-from analysis import bell
+from analysis import bell, deletion
 from analysis.errors import (
     AudioEmpty,
     AudioGone,
@@ -150,10 +150,12 @@ def request_analysis(recording: Recording, scopes: Sequence[Scope], *, actor: Ac
     subjects = [p.subject.code for p in recording.participants.select_related("subject")]
     with transaction.atomic():
         locking.hold(recording.project_id, subjects)
-        locked = Recording.objects.select_for_update().get(pk=recording.pk)
+        locked = Recording.objects.select_for_update(no_key=True).get(pk=recording.pk)
         if locked.state != RecordingState.COMPLETE or not (locked.waiting_audio or locked.kept_audio):
             raise AudioGone("the audio of this recording is not here")
         if not locked.waiting_audio:
+            if deletion.is_kept_audio_doomed(locked):
+                raise AudioGone("the audio of this recording is ordered destroyed")
             # Kept audio is opened under `audio.store`: the job needs that scope too, whether or not it was named.
             scopes = [*scopes, Scope.AUDIO_STORE]
         try:
@@ -260,7 +262,7 @@ def _complete(recording: Recording, blob: SealedBlob, actor: Actor) -> Analysis:
     subjects = [p.subject.code for p in recording.participants.select_related("subject")]
     with transaction.atomic():
         locking.hold(recording.project_id, subjects)
-        locked = Recording.objects.select_for_update().filter(pk=recording.pk).first()
+        locked = Recording.objects.select_for_update(no_key=True).filter(pk=recording.pk).first()
         if locked is None or locked.state != RecordingState.RECEIVING or locked.receiving_blob != blob.code:
             raise RecordingNotReceivable(
                 "the recording went, or another upload took over, while its audio was arriving"

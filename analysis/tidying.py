@@ -13,12 +13,15 @@ def dispose_of_waiting_audio(recording_id: int) -> bool:
     """Orders the work key destroyed once the recording's last job has ended. Idempotent; False when a job still needs it."""
     with transaction.atomic():
         recording: Recording | None = (
-            Recording.objects.select_for_update(of=("self",))
+            Recording.objects.select_for_update(of=("self",), no_key=True)
             .select_related("project__organization")
             .filter(pk=recording_id)
             .first()
         )
         if recording is None or not recording.waiting_audio:
+            return False
+        if recording.participants.filter(subject__restricted_at__isnull=False).exists():
+            # What is stored about somebody restricted stays; once that is lifted the next sweep comes by.
             return False
         unfinished = [state.value for state in UNFINISHED]
         if Analysis.objects.filter(recording=recording, state__in=unfinished).exists():

@@ -8,9 +8,8 @@ Rounds alternate, and the fastest round of each counts, because other work on a 
 import subprocess
 import sys
 import time
-import wave
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,26 +17,20 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
-from accounts import membership
-from analysis import claiming, submission
-from analysis.models import Analysis, Recording
+from analysis import claiming
+from analysis.models import Analysis
 from analysis.states import AnalysisState
-from audit import trail
 from benchmarks.figures import Figure, Say
+from benchmarks.stage import LIBRIVOX, Stage, joined, seconds_of
 from benchmarks.worker import ROOT, Worker
-from consent import gate, granting, publishing, subjects
-from consent.models import Purpose, Subject
-from consent.processing import Party, Processing
-from consent.vocabulary import Context, EvidenceMethod, LawfulBasis, ParticipantRole, Scope
+from consent.vocabulary import Scope
 from voxgov.celery import app
 
 PACKAGES = ("faster-whisper", "ctranslate2", "torch", "cryptography")
-ACTOR = trail.system("bench")
 SHORT_CLIPS = 40
 LONG_SECONDS = 150.0
 ROUNDS = 2
 SWEEP_EVERY = 5.0
-LIBRIVOX = ROOT / "tests" / "data" / "librivox"
 
 
 def run(say: Say) -> list[Figure]:
@@ -50,10 +43,10 @@ def run(say: Say) -> list[Figure]:
 def _compare(say: Say, work: Path) -> list[Figure]:
     clips = sorted(LIBRIVOX.glob("*.wav"))
     short = [clips[index % len(clips)] for index in range(SHORT_CLIPS)]
-    long = [_joined(clips, work / f"long{number}.wav", number) for number in range(2)]
-    stage = _Stage()
+    long = [joined(clips, work / f"long{number}.wav", rotate=number, at_least=LONG_SECONDS) for number in range(2)]
+    governed = _Governed()
     with Worker(settings.VAR_DIR / "log" / "bench-worker.log") as worker:
-        stage.govern(worker, [clips[0]])  # loads the models
+        governed.run(worker, [clips[0]])  # loads the models
         bare = _Bare()
         try:
             figures = []
@@ -61,9 +54,9 @@ def _compare(say: Say, work: Path) -> list[Figure]:
                 governed_s, bare_s = [], []
                 for number in range(ROUNDS):
                     bare_s.append(bare.run(queue))
-                    governed_s.append(stage.govern(worker, queue))
+                    governed_s.append(governed.run(worker, queue))
                     say(f"{name} round {number + 1}: bare {bare_s[-1]:.2f} s, governed {governed_s[-1]:.2f} s")
-                audio = sum(_seconds(path) for path in queue)
+                audio = sum(seconds_of(path) for path in queue)
                 figures.append(
                     Figure(
                         f"{name}_ratio",
@@ -87,52 +80,17 @@ def _compare(say: Say, work: Path) -> list[Figure]:
             bare.close()
 
 
-class _Stage:
-    """An organization with one consenting subject, and a way to time a queue of recordings."""
+class _Governed:
+    """One consenting person, and a way to time a queue of recordings."""
 
     def __init__(self) -> None:
-        organization = membership.create_organization("Benchmark", actor=ACTOR)
-        self.project = membership.create_project(organization, f"Benchmark {time.time_ns()}", actor=ACTOR)
-        notice = publishing.draft_notice(
-            self.project, series="bench", language="en", title="Bench", text="Bench.", material=True, actor=ACTOR
-        )
-        notice = publishing.publish_notice(notice, actor=ACTOR)
-        self.purpose: Purpose = publishing.create_purpose(
-            self.project,
-            name="bench",
-            series=notice.series,
-            lawful_basis=LawfulBasis.CONSENT,
-            scopes=[Scope.TRANSCRIBE],
-            contexts=[Context.SUPPORT],
-            processing=Processing(
-                parties=[Party("Benchmark", "this machine", "nobody")],
-                storage_locations=["unknown"],
-                jurisdictions=["unknown"],
-                withdrawal_method="None is needed: the voices are in the public domain.",
-            ),
-            actor=ACTOR,
-        )
-        self.subject: Subject = subjects.register(self.project, actor=ACTOR)
-        granting.record_consent(
-            self.project,
-            self.subject,
-            self.purpose,
-            notice,
-            granting.Answer(
-                scopes=(Scope.TRANSCRIBE,),
-                given=True,
-                explicit=True,
-                given_at=timezone.now() - timedelta(hours=1),
-                evidence_method=EvidenceMethod.API_ATTESTATION,
-                evidence_sha256=notice.sha256,
-            ),
-            actor=ACTOR,
-        )
+        self._stage = Stage([Scope.TRANSCRIBE])
+        self._person = self._stage.consenting()
 
-    def govern(self, worker: Worker, files: Sequence[Path]) -> float:
+    def run(self, worker: Worker, files: Sequence[Path]) -> float:
         """Seconds from the first bell to the last commit for these files."""
         app.control.cancel_consumer("model", destination=[worker.name], reply=True, timeout=10)
-        recordings = [self._upload(path) for path in files]
+        recordings = [self._stage.upload_file(self._person, path) for path in files]
         jobs = Analysis.objects.filter(recording__in=recordings)
         began = timezone.now()
         swept = time.monotonic()
@@ -149,23 +107,6 @@ class _Stage:
         last: datetime = jobs.aggregate(last=Max("finished_at"))["last"]
         seconds: float = (last - began).total_seconds()
         return seconds
-
-    def _upload(self, path: Path) -> Recording:
-        recording = submission.create_recording(
-            self.project,
-            submission.Submission(
-                purpose=self.purpose.code,
-                context=Context.SUPPORT,
-                jurisdiction="unknown",
-                recorded_at=timezone.now() - timedelta(seconds=1),
-                participants=(gate.Participant(self.subject.code, ParticipantRole.CUSTOMER),),
-                scopes=(Scope.TRANSCRIBE,),
-            ),
-            actor=ACTOR,
-        )
-        with path.open("rb") as file:
-            submission.receive_audio(recording, file.read, path.stat().st_size, actor=ACTOR)
-        return recording
 
 
 class _Bare:
@@ -191,27 +132,3 @@ class _Bare:
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait(30)
-
-
-def _seconds(path: Path) -> float:
-    with wave.open(str(path)) as file:
-        seconds: float = file.getnframes() / file.getframerate()
-    return seconds
-
-
-def _joined(clips: Sequence[Path], path: Path, rotate: int) -> Path:
-    """A recording of over two minutes: the clips one after the other, with 0.7 s between them, as often as needed."""
-    order = [*clips[rotate:], *clips[:rotate]]
-    with wave.open(str(order[0])) as first:
-        parameters = first.getparams()
-    gap = bytes(int(0.7 * parameters.framerate) * parameters.sampwidth * parameters.nchannels)
-    with wave.open(str(path), "wb") as joined:
-        joined.setparams(parameters)
-        length, number = 0.0, 0
-        while length < LONG_SECONDS:
-            source = order[number % len(order)]
-            with wave.open(str(source)) as file:
-                joined.writeframes(file.readframes(file.getnframes()) + gap)
-            length += _seconds(source) + 0.7
-            number += 1
-    return path

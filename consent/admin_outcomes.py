@@ -27,8 +27,9 @@ from accounts.admin_display import (
 from accounts.roles import Permission
 from consent.admin_filters import DestructionFilter, OutcomeFilter
 from consent.admin_policy import ConsentAdmin
-from consent.admin_words import ACTION_WORDS, REASON_WORDS, scope_words
+from consent.admin_words import REASON_WORDS, scope_words
 from consent.models import Decision, DestructionOrder, Grant, Purpose, Subject
+from consent.words import ACTION_WORDS
 
 
 @admin.register(Decision)

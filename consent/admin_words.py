@@ -6,33 +6,7 @@ from typing import Final
 from accounts.admin_display import Tone
 from consent.records import ScopeState
 from consent.vocabulary import GrantState, Scope
-
-SCOPE_WORDS: Final[Mapping[str, str]] = {
-    Scope.AUDIO_STORE: "keep the audio",
-    Scope.TRANSCRIBE: "write down what was said",
-    Scope.TRANSLATE: "translate what was said",
-    Scope.LANGUAGE: "recognize the language",
-    Scope.PROSODY: "measure pitch, pauses and pace",
-    Scope.DIARIZE: "tell the speakers apart",
-    Scope.LIVE: "listen while it happens",
-    Scope.NONVERBAL: "note sounds such as laughter or coughing",
-    Scope.EMOTION: "estimate the emotion expressed",
-    Scope.IDENTIFY: "recognize the person by voice",
-    Scope.ACCENT: "estimate the accent",
-    Scope.AGGREGATE: "count it in statistics",
-    Scope.SHARE: "share it with others",
-    Scope.TRAIN: "train models with it",
-}
-
-ACTION_WORDS: Final[Mapping[str, str]] = {
-    "submit": "submit a recording",
-    "upload": "upload its audio",
-    "enqueue": "queue an analysis",
-    "claim": "start an analysis",
-    "continue": "go on with an analysis",
-    "commit": "keep the results",
-    "read": "read the results",
-}
+from consent.words import SCOPE_WORDS
 
 REASON_WORDS: Final[Mapping[str, str]] = {
     "erasure": "the person was erased",

@@ -6,6 +6,7 @@ grant destroys what rested on it. A request opens nothing and closes nothing.
 
 from collections.abc import Collection
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from audit import trail
@@ -16,12 +17,13 @@ from consent.closing import note_ended, order_destruction
 from consent.errors import InvalidRecord
 from consent.models import ConsentRecord, CurrentGrant, Grant, LostEnding, Subject
 from consent.revising import revise
-from consent.vocabulary import HOLDS, GrantState, Scope
+from consent.vocabulary import HOLDS, LIVE, GrantState, Scope
 
 _EVENTS = {
     GrantState.GIVEN: EventName.GRANT_GIVEN,
     GrantState.REFUSED: EventName.GRANT_REFUSED,
     GrantState.REQUESTED: EventName.GRANT_REQUESTED,
+    GrantState.DEFERRED: EventName.GRANT_DEFERRED,
 }
 FINAL = (GrantState.REFUSED, GrantState.WITHDRAWN, GrantState.INVALIDATED)
 
@@ -54,7 +56,7 @@ def answer(
             revise(record, scope, state, actor=actor, reason=reason, current=scope.value not in kept)
     else:
         for row in before:
-            if row.grant.state in HOLDS or row.grant.state == GrantState.REQUESTED:
+            if row.grant.state in LIVE:
                 revise(
                     row.grant.record, row.scope, GrantState.SUPERSEDED, actor=actor, current=False, superseded_by=record
                 )
@@ -69,6 +71,27 @@ def answer(
         # The new terms may be narrower: a backup from before them must not open the gate on the old ones again.
         note_ended(subject, held, GrantState.SUPERSEDED)
     _record(record, subject, named, state, epoch=epoch, actor=actor, reason=reason, orders=len(orders))
+
+
+def defer(record: ConsentRecord, *, actor: Actor, scopes: Collection[Scope] | None = None) -> None:
+    """Writes down that the person put off their answer to what this record asked. Opens nothing, and closes nothing that is in
+    force. Raises `InvalidRecord` where nothing of it still waits for an answer, `SubjectErased`."""
+    with transaction.atomic():
+        subject = subjects.lock(record.subject_id)
+        latest = {grant.scope: grant.state for grant in record.grants.order_by("revision")}
+        asked = [
+            Scope(scope)
+            for scope, state in sorted(latest.items())
+            if state == GrantState.REQUESTED and (scopes is None or Scope(scope) in scopes)
+        ]
+        if not asked:
+            raise InvalidRecord("scopes", "nothing of this consent waits for an answer")
+        own = CurrentGrant.objects.filter(subject=subject, grant__record=record).values_list("scope", flat=True)
+        current = set(own)
+        for scope in asked:
+            revise(record, scope, GrantState.DEFERRED, actor=actor, current=scope.value in current)
+        epoch = subjects.move_consent_epoch(subject)
+        _record(record, subject, asked, GrantState.DEFERRED, epoch=epoch, actor=actor, reason="")
 
 
 def refuse_statement(

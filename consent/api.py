@@ -14,7 +14,7 @@ from accounts.api_base import ApiView, operation
 from accounts.api_fields import PageParameters
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
-from consent import granting, iso27560, linked_data, records, relabelling, subjects, withdrawal
+from consent import answering, granting, iso27560, linked_data, records, relabelling, subjects, withdrawal
 from consent import serializers as shapes
 from consent.models import ConsentRecord, Notice, Purpose, Representation, Subject
 
@@ -227,10 +227,26 @@ class ConsentRequests(ApiView):
         return Response(_consent(record), status=201)
 
 
+class ConsentDeferral(ApiView):
+    @operation(
+        "consents_defer",
+        summary="Record that a person put off their answer",
+        description="For a consent that was requested. It opens nothing, and closes nothing that is in force.",
+        permission=Permission.MANAGE_CONSENT,
+        body=shapes.WithdrawalForm,
+        answer=shapes.ConsentDetailSerializer,
+    )
+    def post(self, request: Request, code: UUID) -> Response:
+        record = self.find(ConsentRecord.objects.select_related("subject__project__organization"), code)
+        answering.defer(record, scopes=self.read(shapes.WithdrawalForm).get("scopes"), actor=self.actor)
+        return Response(_consent(record))
+
+
 class ConsentInvalidation(ApiView):
     @operation(
         "consents_invalidate",
         summary="Say that a consent never was one",
+        while_closed=True,
         description="For what turned out to be forged, or given by somebody else. Ends it as a withdrawal would.",
         permission=Permission.MANAGE_CONSENT,
         body=shapes.WithdrawalForm,
@@ -246,6 +262,7 @@ class SubjectEvents(ApiView):
     @operation(
         "subjects_report_event",
         summary="Report an event until which a person consented",
+        while_closed=True,
         description="Every consent that was given until this event ends now, as a withdrawal would end it.",
         permission=Permission.MANAGE_CONSENT,
         body=shapes.EventForm,

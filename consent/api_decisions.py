@@ -1,7 +1,8 @@
 """The gate's decisions over HTTP: their JSON, and the views."""
 
 from collections.abc import Iterable
-from typing import Any
+from enum import StrEnum
+from typing import Any, Final
 from uuid import UUID
 
 from rest_framework import serializers
@@ -9,12 +10,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_base import ApiView, operation
-from accounts.api_fields import PageParameters, Word
+from accounts.api_fields import Code, Moment, PageParameters, StrictSerializer, WholeNumber, Word, Words
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
-from consent.models import Decision
+from consent import dry_run, explaining, law
+from consent.api_fields import Place
+from consent.models import Decision, Purpose, Subject
 from consent.serializers import Moments, Shape
-from consent.vocabulary import Action, Context, ObligationKind, ParticipantRole, Scope
+from consent.verdicts import Denial, GateRequest, Participant, Verdict
+from consent.vocabulary import Action, Context, DenialReason, ObligationKind, ParticipantRole, Scope
+
+MAX_PARTICIPANTS: Final = 32
+"""As many as a recording may have."""
 
 
 class DecisionParameters(PageParameters):
@@ -88,6 +95,134 @@ class DecisionSerializer(Shape):
     at = Moments()
 
 
+class ReliedNoticeSerializer(Shape):
+    code = serializers.CharField()
+    version = serializers.IntegerField()
+    language = serializers.CharField()
+    sha256 = serializers.CharField()
+
+
+class ReliedSerializer(Shape):
+    subject = serializers.CharField()
+    scope = Word(Scope)
+    grant = serializers.CharField(source="grant.code")
+    revision = serializers.IntegerField(source="grant.revision")
+    consent = serializers.CharField(source="grant.record.code")
+    explicit = serializers.BooleanField(source="grant.record.explicit")
+    given_at = Moments(source="grant.record.given_at")
+    notice = ReliedNoticeSerializer(source="grant.record.notice")
+
+
+class RuleAskedSerializer(Shape):
+    id = serializers.CharField()
+    citation = serializers.CharField(allow_blank=True)
+
+
+class BasisSerializer(Shape):
+    grants = ReliedSerializer(many=True)
+    rules = RuleAskedSerializer(many=True)
+
+
+class DecisionDetailSerializer(DecisionSerializer):
+    explanation = serializers.ListField(
+        child=serializers.CharField(), help_text="In plain words, a sentence each; as of the decision."
+    )
+    basis = BasisSerializer(help_text="The grants and the rules of law that it rests on, as of the decision.")
+
+
+class AskedParticipantForm(StrictSerializer):
+    subject = Code()
+    role = Word(ParticipantRole)
+    channel = WholeNumber(required=False, allow_null=True, default=None, min_value=0, max_value=1023)
+    jurisdiction = Place(required=False, help_text="Where this person was, if not where the recording was.")
+
+
+class QuestionForm(StrictSerializer):
+    purpose = Code()
+    context = Word(Context, help_text="`unknown` is judged by the strictest rule.")  # type: ignore[assignment]  # as above
+    jurisdiction = Place()
+    recorded_at = Moment()
+    exposure_notice_shown_at = Moment(required=False, allow_null=True, default=None)
+    participants = AskedParticipantForm(many=True, allow_empty=False, max_length=MAX_PARTICIPANTS)  # type: ignore[call-arg]  # many=True takes it
+    scopes = Words(Scope, allow_empty=False)
+
+    def validate_participants(self, people: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if len({person["subject"] for person in people}) != len(people):
+            raise serializers.ValidationError("names a participant twice", code="duplicate")
+        return people
+
+
+class PairAnswer(StrEnum):
+    ALLOW = "allow"
+    DENY = "deny"
+    LEAVE_OUT = "leave_out"
+    """Allowed if this participant is left out of what is kept."""
+
+
+class ReasonSerializer(Shape):
+    reason = Word(DenialReason)
+    message = serializers.CharField()
+    remedy = serializers.CharField()
+    rule = serializers.CharField(allow_blank=True)
+    citation = serializers.CharField(allow_blank=True)
+
+
+class ScopeAnswerSerializer(Shape):
+    scope = Word(Scope)
+    answer = Word(PairAnswer)
+    grant = serializers.CharField(allow_blank=True, help_text="The revision that it would rest on.")
+    denials = ReasonSerializer(many=True)
+
+
+class ParticipantAnswerSerializer(Shape):
+    subject = serializers.CharField()
+    role = Word(ParticipantRole)
+    scopes = ScopeAnswerSerializer(many=True)
+
+
+class DryRunSerializer(Shape):
+    allowed = serializers.BooleanField(help_text="Whether all of it would be allowed.")
+    participants = ParticipantAnswerSerializer(many=True)
+    obligations = ObligationSerializer(many=True)
+    rules = RuleAskedSerializer(many=True, help_text="Those that would have a say in what is granted.")
+    rule_set = serializers.CharField()
+    policy_epoch = serializers.IntegerField()
+    judged_at = Moments()
+    valid_until = Moments(allow_null=True, help_text="When the first of the grants ends by itself.")
+
+
+class DryRun(ApiView):
+    @operation(
+        "decisions_preview",
+        summary="Ask the gate what it would answer",
+        description="Nothing is recorded but that it was asked: no decision, no use of a consent, no memory of a role.",
+        permission=Permission.VIEW_DECISION,
+        body=QuestionForm,
+        answer=DryRunSerializer,
+    )
+    def post(self, request: Request) -> Response:
+        form = self.read(QuestionForm)
+        question = GateRequest(
+            project=self.project.pk,
+            purpose=self.refer(Purpose.objects.all(), form["purpose"], "purpose").code,
+            context=form["context"],
+            jurisdiction=form["jurisdiction"],
+            recorded_at=form["recorded_at"],
+            participants=tuple(
+                Participant(
+                    self.refer(Subject.objects.all(), person["subject"], f"participants.{position}.subject").code,
+                    person["role"],
+                    person["channel"],
+                    person.get("jurisdiction", ""),
+                )
+                for position, person in enumerate(form["participants"])
+            ),
+            scopes=tuple(form["scopes"]),
+            exposure_notice_shown_at=form["exposure_notice_shown_at"],
+        )
+        return Response(_answer(dry_run.ask(question, project=self.project.code, actor=self.actor)))
+
+
 class Decisions(ApiView):
     @operation(
         "decisions_list",
@@ -112,13 +247,57 @@ class Decisions(ApiView):
 class OneDecision(ApiView):
     @operation(
         "decisions_read",
-        summary="Read a decision",
+        summary="Read a decision, with its explanation and what it rests on",
         permission=Permission.VIEW_DECISION,
-        answer=DecisionSerializer,
+        answer=DecisionDetailSerializer,
     )
     def get(self, request: Request, code: UUID) -> Response:
-        return Response(DecisionSerializer(self.find(Decision.objects.all(), code)).data)
+        decision = self.find(Decision.objects.all(), code)
+        explained = explaining.explain(decision)
+        return Response(
+            {
+                **DecisionSerializer(decision).data,
+                "explanation": list(explained.sentences),
+                "basis": BasisSerializer(explained).data,
+            }
+        )
 
 
 def _decisions(rows: list[Decision]) -> Iterable[Any]:
     return DecisionSerializer(rows, many=True).data
+
+
+def _answer(verdict: Verdict) -> Any:
+    granted = {(pair.subject, pair.scope): pair.grant for pair in verdict.granted}
+    left_out = {duty.participant for duty in verdict.obligations}
+    denied: dict[tuple[str, str], list[Denial]] = {}
+    for denial in verdict.denials:
+        denied.setdefault((denial.subject, denial.scope), []).append(denial)
+
+    def scope_of(position: int, subject: str, scope: Scope) -> dict[str, Any]:
+        grant = granted.get((subject, scope), "")
+        reasons = denied.get((subject, scope), [])
+        answer = PairAnswer.ALLOW if grant else PairAnswer.DENY
+        if not grant and not reasons and position in left_out:
+            answer = PairAnswer.LEAVE_OUT
+        return {"scope": scope, "answer": answer, "grant": grant, "denials": reasons}
+
+    return DryRunSerializer(
+        {
+            "allowed": verdict.allowed,
+            "participants": [
+                {
+                    "subject": person.subject,
+                    "role": person.role,
+                    "scopes": [scope_of(position, person.subject, scope) for scope in verdict.request.scopes],
+                }
+                for position, person in enumerate(verdict.request.participants)
+            ],
+            "obligations": verdict.obligations,
+            "rules": [{"id": rule, "citation": law.CITATIONS[rule]} for rule in sorted(verdict.rules)],
+            "rule_set": verdict.rule_set,
+            "policy_epoch": verdict.policy_epoch,
+            "judged_at": verdict.judged_at,
+            "valid_until": verdict.valid_until,
+        }
+    ).data

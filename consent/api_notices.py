@@ -12,8 +12,8 @@ from accounts.api_base import ApiView, operation
 from accounts.api_fields import Code, PageParameters, StrictSerializer, Text, TrueOrFalse, Word, Words
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
-from consent import publishing, renewing
-from consent.api_fields import Place
+from consent import publishing, renewing, what_if
+from consent.api_fields import ConsequencesSerializer, Place
 from consent.models import Notice, NoticeSeries, Purpose
 from consent.processing import MAX_PARTIES, MAX_TEXT, Party, Processing
 from consent.serializers import Moments, Shape
@@ -230,6 +230,19 @@ class NoticePublication(ApiView):
     def post(self, request: Request, code: UUID) -> Response:
         notice = publishing.publish_notice(self.find(Notice.objects.all(), code), actor=self.actor)
         return Response(NoticeSerializer(notice).data)
+
+
+class NoticePublicationPreview(ApiView):
+    @operation(
+        "notices_publish_preview",
+        summary="See what publishing a notice would close",
+        description="Nothing where it is editorial, or published already.",
+        permission=Permission.VIEW_CONSENT,
+        answer=ConsequencesSerializer,
+    )
+    def get(self, request: Request, code: UUID) -> Response:
+        notice = self.find(Notice.objects.select_related("series", "project"), code)
+        return Response(ConsequencesSerializer(what_if.of_publishing(notice)).data)
 
 
 class Purposes(ApiView):

@@ -84,6 +84,7 @@ class RepresentativeEnd(ApiView):
     @operation(
         "representatives_end",
         summary="End a representation before its time",
+        while_closed=True,
         description="What was granted through it is no longer in force; the person, or who represents them now, answers anew.",
         permission=Permission.MANAGE_CONSENT,
         answer=RepresentativeSerializer,

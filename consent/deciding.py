@@ -1,11 +1,16 @@
 """Recording what the gate answered: one Decision and one event, in the caller's transaction."""
 
+from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
-from accounts.models import Project
+from django.db import transaction
+
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
+from consent import law, subjects
+from consent.errors import SubjectErased
 from consent.models import Decision, RestrictedRole, Subject
 from consent.verdicts import Denial, GateRequest, Verdict
 from consent.vocabulary import Action
@@ -14,7 +19,6 @@ from consent.vocabulary import Action
 def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object_code: str) -> str:
     """Writes the Decision and its event; returns the decision's code."""
     request = verdict.request
-    project = Project.objects.only("pk", "code").get(pk=request.project)
     # Whoever is erased, or never was in this project, is not named: nothing would ever take that name away again.
     named = {
         subject: subject if subject in verdict.consent_epochs and subject not in verdict.erased else "not named"
@@ -22,7 +26,7 @@ def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object
     }
     known = sorted(subject for subject, name in named.items() if subject == name)
     decision = Decision.objects.create(
-        project=project,
+        project_id=request.project,
         action=action.value,
         object_code=object_code,
         allowed=allowed,
@@ -35,6 +39,7 @@ def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object
             for o in verdict.obligations
         ],
         rules=sorted(verdict.rules),
+        citations={rule: law.CITATIONS[rule] for rule in sorted(verdict.rules)},
         policy_epoch=verdict.policy_epoch,
         rule_set=verdict.rule_set,
         actor_kind=actor.kind.value,
@@ -49,7 +54,7 @@ def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object
         objects=[
             Reference(ObjectKind.DECISION, decision.code),
             *[Reference(ObjectKind.SUBJECT, subject, verdict.consent_epochs[subject]) for subject in known],
-            Reference(ObjectKind.PROJECT, project.code),
+            Reference(ObjectKind.PROJECT, verdict.project_code),
         ],
         outcome="allow" if allowed else "deny",
         reason=", ".join(reasons),
@@ -72,9 +77,23 @@ def _remember_roles(verdict: Verdict, known: set[str]) -> None:
     if not denied:
         return
     ids = Subject.objects.filter(project=verdict.request.project, code__in=denied).values_list("code", "pk")
-    RestrictedRole.objects.bulk_create(
-        [RestrictedRole(subject_id=number, role=roles[code].value) for code, number in ids], ignore_conflicts=True
-    )
+    wanted = {(number, roles[code].value) for code, number in ids}
+    remembered = RestrictedRole.objects.filter(subject__in=[number for number, _ in wanted])
+    new = wanted - set(remembered.values_list("subject", "role"))
+    if new:
+        RestrictedRole.objects.bulk_create(
+            [RestrictedRole(subject_id=number, role=role) for number, role in sorted(new)], ignore_conflicts=True
+        )
+        transaction.on_commit(lambda: _outlast_commits_under_way({number for number, _ in new}))
+
+
+def _outlast_commits_under_way(people: Collection[int]) -> None:
+    """Results that are being committed were judged before this denial was there, under the locks of their people. It leaves when
+    they are through: whatever is committed after somebody was told of it knows of it. (The denying transaction itself cannot wait:
+    it may hold such a lock, too.)"""
+    for number in sorted(people):
+        with suppress(SubjectErased), transaction.atomic():
+            subjects.move_consent_epoch(subjects.lock(number))
 
 
 def _asked(request: GateRequest, named: dict[str, str]) -> dict[str, Any]:

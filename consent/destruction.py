@@ -6,7 +6,7 @@ over the runs.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 import structlog
@@ -45,6 +45,25 @@ def carry_out(code: str) -> bool:
     for shred in shreds:
         shredding.carry_out(shred)
     return _finish(code)
+
+
+def open_orders(project: int, purpose: str, subjects: Collection[str]) -> list[DestructionOrder]:
+    """The orders about these people and this purpose that are not carried out yet: what they name opens never again, even where a
+    further consent was given meanwhile and another purpose keeps the key."""
+    return list(
+        DestructionOrder.objects.filter(
+            project=project, purpose__in=["", purpose], subject__in=list(subjects), done_at=None
+        )
+    )
+
+
+def names(order: DestructionOrder, subjects: Collection[str], scopes: Collection[str], made_at: datetime) -> bool:
+    """Whether the order is about something that was made then, about these people, resting on these scopes."""
+    return (
+        order.subject in subjects
+        and made_at <= order.ordered_at
+        and (not order.scopes or not set(order.scopes).isdisjoint(scopes))
+    )
 
 
 def _empty(code: str) -> list[str] | None:

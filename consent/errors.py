@@ -79,10 +79,34 @@ class SubjectErased(ConsentError):
     code = "subject_erased"
 
 
+class SubjectRestricted(ConsentError):
+    """The person's data is restricted: it is neither restricted twice nor destroyed by anybody else until that is lifted."""
+
+    code = "subject_restricted"
+
+
+class NotRestricted(ConsentError):
+    """There is no restriction to lift."""
+
+    code = "not_restricted"
+
+
 class NothingToWithdraw(ConsentError):
     """No grant in force matches what was asked to be withdrawn."""
 
     code = "nothing_to_withdraw"
+
+
+class PreviewInvalid(ConsentError):
+    """What was counted before is not what this may begin: another preview's token, or one that is too old."""
+
+    code = "preview_invalid"
+
+
+class SelectionGrew(ConsentError):
+    """More was granted since the selection was counted; count again."""
+
+    code = "selection_grew"
 
 
 class RepresentationEnded(ConsentError):

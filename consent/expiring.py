@@ -51,8 +51,10 @@ def _end(subject: int, rows: QuerySet[CurrentGrant], state: GrantState, cause: E
 
 
 def _past_term() -> QuerySet[CurrentGrant]:
+    """Where somebody is restricted the gate is closed, and what would be destroyed waits until that is lifted."""
     return CurrentGrant.objects.filter(
         subject__erased_at=None,
+        subject__restricted_at=None,
         grant__state__in=[state.value for state in HOLDS],
         grant__record__expires_at__lte=timezone.now(),
     )

@@ -8,13 +8,22 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.models import Project
 from audit import trail
 from consent import inventory, iso27560, records
 from consent.inventory import Category, Target
-from consent.models import ConsentRecord, Decision, Representation, RestrictedRole, RoleChange, SpokenStatement, Subject
+from consent.models import (
+    BulkWithdrawal,
+    ConsentRecord,
+    Decision,
+    Representation,
+    RestrictedRole,
+    RoleChange,
+    SpokenStatement,
+    Subject,
+)
 from consent.not_personal import declare_fields_that_hold_nothing_personal
 from consent.replays import ReplayHolder
 from consent.staff import StaffHolder
@@ -43,6 +52,39 @@ class IdentityHolder:
 
     def destroy(self, target: Target) -> int:
         return self._rows(target).update(external_reference=None, external_index=None)
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        return 0
+
+
+class RestrictionHolder:
+    """Whether a person's data is restricted, and why. It goes in the transaction of the erasure."""
+
+    name = "restriction"
+    category = Category.IDENTITY
+    fields = frozenset(
+        f"consent.Subject.{name}" for name in ("restricted_at", "restriction_ground", "restriction_lifted_at")
+    )
+
+    def _rows(self, target: Target) -> QuerySet[Subject]:
+        if not target.whole_person:
+            return Subject.objects.none()
+        marked = Q(restricted_at__isnull=False) | Q(restriction_lifted_at__isnull=False)
+        return Subject.objects.filter(marked, project=target.project, code=target.subject)
+
+    def count(self, target: Target) -> int:
+        return self._rows(target).count()
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for row in self._rows(target):
+            yield {
+                "restricted_at": row.restricted_at,
+                "ground": row.restriction_ground,
+                "lifted_at": row.restriction_lifted_at,
+            }
+
+    def destroy(self, target: Target) -> int:
+        return self._rows(target).update(restricted_at=None, restriction_ground="", restriction_lifted_at=None)
 
     def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
         return 0
@@ -190,6 +232,38 @@ class ConsentHolder:
         return 0
 
 
+class BulkWithdrawalHolder:
+    """Who is named one by one in a withdrawal of many people's consent, until that is done."""
+
+    name = "bulk_withdrawals"
+    category = Category.CONSENT
+    fields = frozenset({"consent.BulkWithdrawal.subjects"})
+
+    def _rows(self, target: Target) -> QuerySet[BulkWithdrawal]:
+        if not target.whole_person:
+            return BulkWithdrawal.objects.none()
+        return BulkWithdrawal.objects.filter(project=target.project, subjects__contains=[target.subject])
+
+    def count(self, target: Target) -> int:
+        return self._rows(target).count()
+
+    def export(self, target: Target) -> Iterator[Mapping[str, object]]:
+        for row in self._rows(target).order_by("id"):
+            yield {"bulk_withdrawal": row.code, "asked_at": row.asked_at}
+
+    def destroy(self, target: Target) -> int:
+        """An empty list would mean everybody: what is left of the selection of one person is somebody who is nobody."""
+        gone = 0
+        for row in self._rows(target).select_for_update(no_key=True):
+            row.subjects = [code for code in row.subjects if code != target.subject] or ["erased"]
+            row.save(update_fields=["subjects"])
+            gone += 1
+        return gone
+
+    def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
+        return 0
+
+
 class StatementHolder:
     """Clips in which a person said that they consent, and what was made of them. Proof, until the person is erased."""
 
@@ -248,6 +322,7 @@ class DecisionHolder:
                     "denials",
                     "obligations",
                     "rules",
+                    "citations",
                     "allowed",
                 ),
                 *("action", "at"),
@@ -292,9 +367,11 @@ def declare_all() -> None:
     """Declares this room's holders, and the fields of this room and those below that hold nothing personal."""
     for holder in (
         IdentityHolder(),
+        RestrictionHolder(),
         RepresentationHolder(),
         RoleHolder(),
         ConsentHolder(),
+        BulkWithdrawalHolder(),
         StatementHolder(),
         DecisionHolder(),
         ReplayHolder(),

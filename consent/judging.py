@@ -98,10 +98,12 @@ def judge(request: GateRequest, facts: Facts) -> Verdict:
         granted=tuple(granted),
         denials=tuple(denials),
         obligations=tuple(pair.obligation for pair in pairs.values() if pair.obligation is not None),
-        rules=frozenset(rule.id for pair in rests_on for rule in law.asked(pair.case)),
+        rules=frozenset(rule.id for pair in rests_on for rule in law.asked(pair.case, law.with_own(facts.own_rules))),
+        rule_set=law.rule_set_name(facts.own_rules_version),
         consent_epochs=facts.consent_epochs,
         policy_epoch=facts.policy_epoch,
         organization=facts.organization,
+        project_code=facts.project_code,
         judged_at=facts.now,
         valid_until=min((end for pair in rests_on for end in _ends(pair.facts)), default=None),
         erased=frozenset(subject for (subject, _), pair in facts.pairs.items() if pair.erased),
@@ -119,7 +121,7 @@ def _alone(request: GateRequest, facts: Facts, places: frozenset[str], asked: tu
     position, person, scope = asked
     known = facts.pair(person.subject, scope.value)
     missing = (
-        _no_such_person(known)
+        _nobody_to_hear(known)
         or _outside_purpose(request, scope, facts.purpose)
         or _not_granted(scope, facts, known)
         or _not_covered(request, facts, known)
@@ -138,7 +140,8 @@ def _alone(request: GateRequest, facts: Facts, places: frozenset[str], asked: tu
         position=position,
         maskable=binding.is_alone(request.participants, person),
     )
-    found = tuple(verdict for verdict in law.judge(case, law.RULES) if isinstance(verdict, Prohibition))
+    rules = law.with_own(facts.own_rules)
+    found = tuple(verdict for verdict in law.judge(case, rules) if isinstance(verdict, Prohibition))
     return _Pair(person, scope, known, missing or _relabelled(case, known), case, found)
 
 
@@ -198,11 +201,14 @@ def _ends(pair: PairFacts | None) -> Iterator[datetime]:
         yield from (end for end in (pair.expires_at, pair.representation_ends_at) if end is not None)
 
 
-def _no_such_person(pair: PairFacts | None) -> _Missing | None:
+def _nobody_to_hear(pair: PairFacts | None) -> _Missing | None:
     if pair is None or not pair.known:
         return _Missing(DenialReason.SUBJECT_UNKNOWN, "no such subject in this project", "Register the subject first.")
     if pair.erased:
         return _Missing(DenialReason.SUBJECT_ERASED, "this person's data was erased", "None.")
+    if pair.restricted:
+        message = "nothing may be done with this person's data, because its processing is restricted"
+        return _Missing(DenialReason.RESTRICTED, message, "Lift the restriction, once its ground is gone.")
     return None
 
 

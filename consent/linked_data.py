@@ -23,6 +23,7 @@ PROFILE: Final = "https://w3id.org/dpv/schema/dpv-27560#record"
 
 STATUS: Final[Mapping[str, str]] = {
     "requested": "dpv:ConsentRequested",
+    "deferred": "dpv:ConsentRequestDeferred",
     "given": "dpv:ConsentGiven",
     "refused": "dpv:ConsentRefused",
     "withdrawn": "dpv:ConsentWithdrawn",

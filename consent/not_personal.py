@@ -46,6 +46,11 @@ _RULES_OF_THE_HOUSE = {
     ),
     "consent.RetentionSchedule": "id project version terms sha256 published_at",
     "consent.RetentionPolicy": "id project category days",
+    "consent.BulkWithdrawal": (
+        "id code project purpose scopes newest_record subjects_counted grants_counted asked_at begun_at after subjects_done "
+        "grants_done finished_at seen_at"
+    ),
+    "consent.RuleSet": "id project version rules changed_at",
     "accounts.Organization": "id code name policy_epoch created_at",
     "accounts.Project": "id code organization name created_at",
     "accounts.ApiClient": "id code project user name roles created_at revoked_at",
@@ -61,6 +66,7 @@ _ACTORS = {
     "consent.Grant": "actor_kind actor_code",
     "consent.Ending": "actor_kind actor_code",
     "consent.RoleChange": "asked_by_kind asked_by_code approved_by_code",
+    "consent.BulkWithdrawal": "asked_by_kind asked_by_code begun_by_kind begun_by_code seen_by_code",
     "consent.Decision": "actor_kind actor_code",
     "audit.Event": "actor_kind",
 }

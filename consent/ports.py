@@ -1,8 +1,11 @@
 """What this room asks of the rooms above it; `voxgov/wiring.py` plugs it in at start."""
 
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Protocol
 
 from consent.evidence import EvidencePermit, Heard
+from consent.verdicts import GateRequest
 from vault.plugs import Plug
 from vault.sealing import RangeReader
 
@@ -17,3 +20,24 @@ class StatementTranscriber(Protocol):
 
 
 statement_transcriber: Plug[StatementTranscriber] = Plug("consent.StatementTranscriber")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Unfinished jobs that would be closed, and whether all of them were looked at."""
+
+    closed: int
+    complete: bool
+
+
+class WorkCounter(Protocol):
+    """Counts the unfinished jobs that a change of policy would close."""
+
+    def __call__(
+        self, project: int, purposes: Collection[str], would_close: Callable[[GateRequest], bool], at_most: int, /
+    ) -> Work:
+        """`would_close` is asked about the question that each job poses to the gate; `at_most` of them are."""
+        ...
+
+
+work_counter: Plug[WorkCounter] = Plug("consent.WorkCounter")

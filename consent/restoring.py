@@ -10,14 +10,16 @@ from typing import Final
 from django.db import transaction
 
 from audit import trail
-from consent import publishing, representing, subjects, using
+from consent import publishing, representing, restricting, rule_sets, subjects, using
 from consent.answering import FINAL
 from consent.closing import ERASURE, WITHDRAWAL, end_grants
 from consent.models import ConsentRecord, CurrentGrant, Grant, LostEnding, Representation, Subject
 from consent.publishing import NOTICE, PURPOSE
 from consent.representing import REPRESENTATION
+from consent.restricting import RESTRICTION
+from consent.rule_sets import RULES
 from consent.using import USE
-from consent.vocabulary import LIVE, EndCause, GrantState
+from consent.vocabulary import LIVE, EndCause, GrantState, RestrictionGround
 from consent.withdrawal import erase
 from vault.journal import Entry
 
@@ -33,6 +35,8 @@ def replay(entry: Entry) -> bool:
         return publishing.supersede_again(entry.body["project"], entry.body["series"], entry.body["version"])
     if entry.kind == PURPOSE:
         return publishing.close_again(entry.body["project"], entry.body["purpose"], entry.at, actor=ACTOR)
+    if entry.kind == RULES:
+        return rule_sets.choose_again(entry.body["project"], entry.body["rules"], entry.at, actor=ACTOR)
     put_back = _KINDS.get(entry.kind)
     if put_back is None:
         raise ValueError(f"the journal holds an entry of the unknown kind {entry.kind!r}")
@@ -89,6 +93,15 @@ def _representation_ended(subject: Subject, entry: Entry) -> bool:
     return True
 
 
+def _restricted(subject: Subject, entry: Entry) -> bool:
+    """That it was lifted later is in no entry, because nothing here opens anything: somebody lifts it once more."""
+    lifted = subject.restriction_lifted_at
+    if subject.restricted_at is not None or (lifted is not None and lifted >= entry.at):
+        return False
+    restricting.restrict(subject, RestrictionGround(entry.body["ground"]), ACTOR)
+    return True
+
+
 def _used(subject: Subject, entry: Entry) -> bool:
     """A use that was taken stays taken: a consent for one recording is not one for two because a backup was restored."""
     record = ConsentRecord.objects.filter(subject=subject, code=entry.body["consent"]).first()
@@ -120,5 +133,6 @@ _KINDS: Final[Mapping[str, Callable[[Subject, Entry], bool]]] = {
     WITHDRAWAL: _ended,
     ERASURE: _erased,
     REPRESENTATION: _representation_ended,
+    RESTRICTION: _restricted,
     USE: _used,
 }

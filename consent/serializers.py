@@ -19,7 +19,15 @@ from accounts.api_fields import (
 from consent.api_fields import Place
 from consent.consistency import EVENT, MAX_ORIGIN, MAX_USES
 from consent.subjects import MAX_REFERENCE
-from consent.vocabulary import AgeBand, EvidenceMethod, GrantState, ParticipantRole, Scope, StatementState
+from consent.vocabulary import (
+    AgeBand,
+    EvidenceMethod,
+    GrantState,
+    ParticipantRole,
+    RestrictionGround,
+    Scope,
+    StatementState,
+)
 
 Shape = serializers.Serializer[Any]
 
@@ -58,6 +66,8 @@ class SubjectSerializer(Shape):
     code = serializers.CharField()
     created_at = Moments()
     erased_at = Moments(allow_null=True)
+    restricted_at = Moments(allow_null=True, help_text="Since when nothing may be done with what is stored about them.")
+    restriction_ground = Word(RestrictionGround, allow_blank=True)
 
 
 class SubjectDetailSerializer(SubjectSerializer):

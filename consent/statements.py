@@ -188,6 +188,10 @@ def _finish(held: _Held, statement: SpokenStatement, heard: Heard | None, state:
             state, locked = StatementState.OVERTAKEN, None
         if not _is_held(held):
             return False
+        if locked is not None and locked.restricted_at is not None:
+            # What was heard is forgotten, and heard again when the restriction is lifted.
+            _release(held)
+            return False
         if locked is not None and not _answer(record, locked, state):
             state = StatementState.OVERTAKEN
         SpokenStatement.objects.filter(pk=held.pk).update(
@@ -227,9 +231,11 @@ def _open_scopes(record: ConsentRecord) -> list[Scope]:
 
 
 def _claimable() -> Q:
+    """Nobody is listened to while their data is restricted: the statement waits."""
     now = timezone.now()
     due = Q(state=StatementState.WAITING.value, due_at__lte=now)
-    return due | Q(state=StatementState.RUNNING.value, lease_until__lt=now)
+    due |= Q(state=StatementState.RUNNING.value, lease_until__lt=now)
+    return due & Q(record__subject__restricted_at=None)
 
 
 def _claim(code: str) -> _Held | None:

@@ -86,8 +86,15 @@ def mark_erased(subject: Subject) -> None:
     subject.erased_at = timezone.now()
     subject.external_reference = None
     subject.external_index = None
+    subject.restricted_at = subject.restriction_lifted_at = None
+    subject.restriction_ground = ""
     subject.consent_epoch += 1
-    subject.save(update_fields=["erased_at", "external_reference", "external_index", "consent_epoch"])
+    subject.save(
+        update_fields=[
+            *("erased_at", "external_reference", "external_index", "consent_epoch"),
+            *("restricted_at", "restriction_ground", "restriction_lifted_at"),
+        ]
+    )
 
 
 def _index_of(project: Project, reference: str) -> bytes:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from consent import law
 from consent.law import Obligation
 from consent.vocabulary import Context, DenialReason, ParticipantRole, Scope
 
@@ -94,10 +93,11 @@ class Verdict:
     consent_epochs: Mapping[str, int]
     policy_epoch: int
     organization: str
+    project_code: str
     judged_at: datetime
     valid_until: datetime | None
     erased: frozenset[str]
-    rule_set: str = law.RULE_SET_VERSION
+    rule_set: str
 
     @property
     def allowed(self) -> bool:

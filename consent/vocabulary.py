@@ -97,6 +97,8 @@ class GrantState(StrEnum):
     """ISO/IEC TS 27560 event states. Only `GIVEN` opens anything."""
 
     REQUESTED = "requested"
+    DEFERRED = "deferred"
+    """The person was asked and put off their answer."""
     GIVEN = "given"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
@@ -112,7 +114,10 @@ class GrantState(StrEnum):
 HOLDS: frozenset[GrantState] = frozenset({GrantState.GIVEN, GrantState.RENEWAL_DUE})
 """States in which what was derived under a grant is kept."""
 
-LIVE: frozenset[GrantState] = HOLDS | {GrantState.REQUESTED}
+UNANSWERED: frozenset[GrantState] = frozenset({GrantState.REQUESTED, GrantState.DEFERRED})
+"""States in which a person was asked and has not answered yet."""
+
+LIVE: frozenset[GrantState] = HOLDS | UNANSWERED
 """States that a withdrawal ends: what is in force, what waits for renewal, what waits for an answer."""
 
 
@@ -126,6 +131,21 @@ class EndCause(StrEnum):
     INVALIDATION = "invalidation"
     REPRESENTATION = "representation"
     NOTICE = "notice"
+
+
+class RestrictionGround(StrEnum):
+    """Why processing is restricted (GDPR art. 18(1))."""
+
+    ACCURACY_CONTESTED = "accuracy_contested"
+    """The person says that something is not true (a)."""
+    UNLAWFUL_PROCESSING = "unlawful_processing"
+    """It was not lawful, and the person wants it kept rather than erased (b)."""
+    LEGAL_CLAIMS = "legal_claims"
+    """We need it no more, the person does, for a claim (c)."""
+    OBJECTION = "objection"
+    """The person objected, and whose reasons weigh more is not decided (d)."""
+    INQUIRY = "inquiry"
+    """Nobody asked: something about it is being looked into."""
 
 
 class LawfulBasis(StrEnum):
@@ -202,6 +222,7 @@ class DenialReason(StrEnum):
 
     SUBJECT_UNKNOWN = "subject_unknown"
     SUBJECT_ERASED = "subject_erased"
+    RESTRICTED = "restricted"
     PURPOSE_UNKNOWN = "purpose_unknown"
     PURPOSE_INACTIVE = "purpose_inactive"
     SCOPE_OUTSIDE_PURPOSE = "scope_outside_purpose"

@@ -20,8 +20,11 @@ INSIDE: Final = "VOXGOV_BENCH"
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _NO_BENCHMARK: Final = (
     "figures",
+    "gate_destruction",
+    "gate_seed",
     "raw_whisper",
     "rounds",
+    "stage",
     "worker",
     "audit_export",
     "audit_volume",

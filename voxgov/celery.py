@@ -12,6 +12,11 @@ app.conf.imports = ("voxgov.tasks",)
 app.conf.task_routes = {"analysis.run": {"queue": "model"}, "consent.statement": {"queue": "model"}}
 app.conf.beat_schedule = {
     "ring again for waiting jobs": {"task": "analysis.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "go on with withdrawals of many people's consent": {
+        "task": "consent.bulk_withdrawals",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "carry out orders to destroy": {"task": "consent.destruction", "schedule": 5.0, "options": {"expires": 5}},
     "shred what was ordered shredded": {"task": "vault.shred", "schedule": 5.0, "options": {"expires": 5}},
     "ring for webhooks that are due": {"task": "audit.sweep", "schedule": 2.0, "options": {"expires": 2}},

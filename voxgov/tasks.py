@@ -9,7 +9,7 @@ from django.db import close_old_connections
 
 from analysis import claiming, tidying
 from audit import delivery, exports, pruning, standing, witnessing
-from consent import destruction, expiring, renewing, retention, statements
+from consent import bulk_withdrawal, destruction, expiring, renewing, retention, statements
 from vault import journal, rotation, shredding, stray
 
 
@@ -63,6 +63,11 @@ def sweep_statements() -> None:
 def carry_out_renewals() -> None:
     standing.require_open()
     renewing.carry_out()
+
+
+@shared_task(name="consent.bulk_withdrawals")
+def carry_out_bulk_withdrawals() -> None:
+    bulk_withdrawal.carry_out()
 
 
 @shared_task(name="consent.expiry")

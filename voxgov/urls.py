@@ -6,11 +6,15 @@ from django.urls import URLPattern, URLResolver, include, path
 from analysis import api as analysis
 from analysis import api_uploads as uploads
 from consent import api as consent
+from consent import api_accesses as accesses
+from consent import api_bulk_withdrawals as bulk
 from consent import api_decisions as decisions
 from consent import api_notices as notices
 from consent import api_receipts as receipts_api
 from consent import api_representatives as representatives
+from consent import api_restriction as restriction
 from consent import api_retention as retention
+from consent import api_rule_sets as rule_sets
 from consent import receipts, schedule
 from voxgov import audit_api, audit_stream, docs_pages, exports_api, health, log_api, webhooks_api
 
@@ -18,12 +22,18 @@ v1: list[URLPattern | URLResolver] = [
     path("notices", notices.Notices.as_view()),
     path("notices/<uuid:code>", notices.OneNotice.as_view()),
     path("notices/<uuid:code>/publish", notices.NoticePublication.as_view()),
+    path("notices/<uuid:code>/publish-preview", notices.NoticePublicationPreview.as_view()),
+    path("rule-set", rule_sets.ProjectRuleSet.as_view()),
+    path("rule-set:preview", rule_sets.RuleSetPreview.as_view()),
     path("purposes", notices.Purposes.as_view()),
     path("purposes/<uuid:code>", notices.OnePurpose.as_view()),
     path("subjects", consent.Subjects.as_view()),
     path("subjects/lookup", consent.SubjectLookup.as_view()),
     path("subjects/<uuid:code>", consent.OneSubject.as_view()),
     path("subjects/<uuid:code>/withdraw", consent.SubjectWithdrawal.as_view()),
+    path("subjects/<uuid:code>/restrict", restriction.SubjectRestriction.as_view()),
+    path("subjects/<uuid:code>/lift-restriction", restriction.SubjectRestrictionEnd.as_view()),
+    path("subjects/<uuid:code>/access", accesses.SubjectAccess.as_view()),
     path("subjects/<uuid:code>/events", consent.SubjectEvents.as_view()),
     path("subjects/<uuid:code>/role-changes", consent.SubjectRoleChange.as_view()),
     path("subjects/<uuid:code>/representatives", representatives.SubjectRepresentatives.as_view()),
@@ -36,9 +46,14 @@ v1: list[URLPattern | URLResolver] = [
     path("endings/<uuid:code>/receipt", receipts_api.EndingReceipt.as_view()),
     path("consents/<uuid:code>/statement", uploads.ConsentStatement.as_view()),
     path("consents/<uuid:code>/record", consent.FullConsentRecord.as_view()),
+    path("consents/<uuid:code>/defer", consent.ConsentDeferral.as_view()),
     path("consents/<uuid:code>/invalidate", consent.ConsentInvalidation.as_view()),
     path("consents/<uuid:code>/withdraw", consent.ConsentWithdrawal.as_view()),
+    path("bulk-withdrawals", bulk.BulkWithdrawals.as_view()),
+    path("bulk-withdrawals/<uuid:code>", bulk.OneBulkWithdrawal.as_view()),
+    path("bulk-withdrawals/<uuid:code>/execute", bulk.BulkWithdrawalExecution.as_view()),
     path("decisions", decisions.Decisions.as_view()),
+    path("decisions:dry-run", decisions.DryRun.as_view()),
     path("decisions/<uuid:code>", decisions.OneDecision.as_view()),
     path("retention-schedule", retention.PublicSchedule.as_view()),
     path("retention-policies", retention.RetentionPolicies.as_view()),

@@ -5,12 +5,14 @@ and the rules by their source in the other modules. Rules see roles, places and 
 `unknown` is judged by the strictest reading. No Django here.
 """
 
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from consent.law.ai_act import NoEmotionAtWorkOrInEducation, PeopleAreToldBefore
 from consent.law.biometrics import NobodyElsesVoiceprint, VoiceprintNeedsPublicSchedule, VoiceprintNeedsWrittenRelease
 from consent.law.children import ChildrenAreRepresented, ParentsConsentBelowThirteen
 from consent.law.gdpr import NothingWithAVoiceIsDeidentified, SpecialCategoriesNeedExplicitConsent
+from consent.law.own import OWN_RULES, OwnRule
 from consent.law.recording import EveryoneAgreesToKeeping
 from consent.law.terms import Case, Companion, Consent, Obligation, Prohibition, Rule
 
@@ -32,8 +34,16 @@ RULES: Final[tuple[Rule, ...]] = (
 GROUP_RULES: Final[tuple[Rule, ...]] = (EveryoneAgreesToKeeping(), NobodyElsesVoiceprint())
 """Rules about a participant among others: judged once it is known what the first say about each of them."""
 
+OWN: Final[Mapping[str, OwnRule]] = {rule.id: rule for rule in OWN_RULES}
+"""Rules about a participant alone that a project may lay upon itself besides, by their ids."""
+
+CITATIONS: Final = {rule.id: rule.citation for rule in (*RULES, *GROUP_RULES, *OWN_RULES)}
+"""Where each rule stands, by its id."""
+
 __all__ = (
+    "CITATIONS",
     "GROUP_RULES",
+    "OWN",
     "RULES",
     "RULE_SET_VERSION",
     "Case",
@@ -44,7 +54,20 @@ __all__ = (
     "Rule",
     "asked",
     "judge",
+    "rule_set_name",
+    "with_own",
 )
+
+
+def rule_set_name(own_version: int) -> str:
+    """What decisions call the rules they were judged by: the version of the law's and, where there are any, of the project's."""
+    return f"{RULE_SET_VERSION}+{own_version}" if own_version else RULE_SET_VERSION
+
+
+def with_own(own: Collection[str]) -> tuple[Rule, ...]:
+    """The rules about a participant alone, with those of a project. Raises `KeyError` for one that this version does not know: what
+    cannot be judged is not allowed."""
+    return (*RULES, *(OWN[rule] for rule in own)) if own else RULES
 
 
 def judge(case: Case, rules: tuple[Rule, ...]) -> list[Prohibition | Obligation]:
@@ -52,6 +75,6 @@ def judge(case: Case, rules: tuple[Rule, ...]) -> list[Prohibition | Obligation]
     return [found for rule in rules if rule.applies(case) and (found := rule.verdict(case)) is not None]
 
 
-def asked(case: Case) -> list[Rule]:
-    """The rules that have a say in such a case, whatever they say."""
-    return [rule for rule in (*RULES, *GROUP_RULES) if rule.applies(case)]
+def asked(case: Case, rules: tuple[Rule, ...] = RULES) -> list[Rule]:
+    """The rules that have a say in such a case, whatever they say: of these and of those about groups."""
+    return [rule for rule in (*rules, *GROUP_RULES) if rule.applies(case)]

@@ -1,6 +1,7 @@
 """Children: below the age of digital consent somebody with parental responsibility answers for them. No Django here."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from consent.law.places import EEA, any_may_lie_in, may_lie_in
@@ -23,6 +24,8 @@ CONSENT_AGE: Final[Mapping[str, int]] = {
 """Where a member state (or the United Kingdom) chose an age below the Regulation's 16, as art. 8(1) lets it."""
 
 DEFAULT_AGE: Final = 16
+TERRITORIES: Final = EEA | {"GB"}
+"""Where the Regulation holds, or the United Kingdom's, which kept the article."""
 
 
 class ChildrenAreRepresented:
@@ -36,19 +39,10 @@ class ChildrenAreRepresented:
     citation = "Regulation (EU) 2016/679, art. 8(1)"
 
     def applies(self, case: Case) -> bool:
-        return case.consent is not None and any_may_lie_in(case.places, EEA | {"GB"})
+        return case.consent is not None and any_may_lie_in(case.places, TERRITORIES)
 
     def verdict(self, case: Case) -> Prohibition | None:
-        limit = max(
-            (
-                CONSENT_AGE.get(territory, DEFAULT_AGE)
-                for place in case.places
-                for territory in EEA | {"GB"}
-                if may_lie_in(place, territory)
-            ),
-            default=DEFAULT_AGE,
-        )
-        return _verdict(self.id, self.citation, case, limit)
+        return _verdict(self.id, self.citation, case, _age_of_consent(case.places))
 
 
 class ParentsConsentBelowThirteen:
@@ -62,6 +56,18 @@ class ParentsConsentBelowThirteen:
 
     def verdict(self, case: Case) -> Prohibition | None:
         return _verdict(self.id, self.citation, case, 13)
+
+
+@lru_cache(maxsize=1024)
+def _age_of_consent(places: frozenset[str]) -> int:
+    """The highest age among everywhere that these places may be. Remembered: it is asked for each person and scope."""
+    ages = (
+        CONSENT_AGE.get(territory, DEFAULT_AGE)
+        for place in places
+        for territory in TERRITORIES
+        if may_lie_in(place, territory)
+    )
+    return max(ages, default=DEFAULT_AGE)
 
 
 def _verdict(rule: str, citation: str, case: Case, limit: int) -> Prohibition | None:

@@ -1,13 +1,16 @@
 """The rows of this room. Rules live in `gate`, `law`, `granting`, `withdrawal`, `publishing`; nothing here decides anything."""
 
+from consent.models.bulk import BulkWithdrawal
 from consent.models.decisions import Decision
 from consent.models.grants import ConsentRecord, CurrentGrant, Ending, Grant, GrantUse, LostEnding, SpokenStatement
 from consent.models.keeping import DestructionOrder, RetentionPolicy, RetentionSchedule
 from consent.models.notices import Notice, NoticeSeries, Purpose, RenewalRun
 from consent.models.people import Representation, RestrictedRole, RoleChange, Subject
+from consent.models.rules import RuleSet
 from consent.models.scoping import ScopedQuerySet
 
 __all__ = [
+    "BulkWithdrawal",
     "ConsentRecord",
     "CurrentGrant",
     "Decision",
@@ -25,6 +28,7 @@ __all__ = [
     "RetentionPolicy",
     "RetentionSchedule",
     "RoleChange",
+    "RuleSet",
     "ScopedQuerySet",
     "SpokenStatement",
     "Subject",

@@ -31,6 +31,7 @@ class Decision(models.Model):
     rules = ArrayField(
         models.CharField(max_length=48), default=list, help_text="The rules of law that what is granted was judged by."
     )
+    citations = models.JSONField(default=dict, help_text="Where each of these rules stood in law at the time.")
     policy_epoch = models.BigIntegerField()
     rule_set = models.CharField(max_length=128)
     actor_kind = models.CharField(max_length=16)

@@ -8,7 +8,7 @@ from django.db import models
 from accounts.models import Project
 from accounts.roles import Permission
 from consent.models.scoping import ScopedQuerySet, choices
-from consent.vocabulary import ParticipantRole, RepresentativeRelation
+from consent.vocabulary import ParticipantRole, RepresentativeRelation, RestrictionGround
 from vault.codes import new_code
 from vault.context import Context as SealContext
 from vault.fields import SealedField
@@ -32,12 +32,22 @@ class Subject(models.Model):
     consent_epoch = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     erased_at = models.DateTimeField(null=True, editable=False)
+    restricted_at = models.DateTimeField(
+        null=True, editable=False, help_text="Since when nothing may be done with what is stored (GDPR art. 18)."
+    )
+    restriction_ground = models.CharField(max_length=32, blank=True, editable=False, choices=choices(RestrictionGround))
+    restriction_lifted_at = models.DateTimeField(null=True, editable=False, help_text="When it last was.")
 
     objects = ScopedQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["project", "external_index"], name="one_subject_per_reference"),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["project"], name="subject_restricted", condition=models.Q(restricted_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

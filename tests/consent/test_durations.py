@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.roles import Role
 from audit.events import EventName
-from consent import destruction, expiring, gate, granting, restoring, withdrawal
+from consent import answering, destruction, expiring, gate, granting, restoring, withdrawal
 from consent.errors import ConsentDenied, InvalidRecord, NothingToWithdraw
 from consent.models import ConsentRecord, CurrentGrant, DestructionOrder, Ending, Grant, GrantUse
 from consent.vocabulary import Action, AgeBand, DenialReason, EndCause, EvidenceMethod, Scope
@@ -255,6 +255,39 @@ def test_a_request_is_a_record_that_opens_nothing(world: World) -> None:
     given = world.consent(Scope.TRANSCRIBE)
     assert reasons(world) == []
     assert record.grants.get(state="superseded").superseded_by == given
+
+
+def test_an_answer_put_off_is_deferred_until_it_is_given_or_withdrawn(world: World) -> None:
+    record = request(world)
+    answering.defer(record, actor=ACTOR)
+    assert (state(world), reasons(world)) == ("deferred", [DenialReason.NOT_GRANTED])
+    assert len(events(world, EventName.GRANT_DEFERRED)) == 1
+    with pytest.raises(InvalidRecord):
+        answering.defer(record, actor=ACTOR)
+    given = world.consent(Scope.TRANSCRIBE)
+    assert reasons(world) == []
+    assert record.grants.get(state="superseded").superseded_by == given
+    with pytest.raises(InvalidRecord):
+        answering.defer(given, actor=ACTOR)
+    later = make_world()
+    answering.defer(request(later), actor=ACTOR)
+    withdrawal.withdraw(later.subject, actor=ACTOR)
+    assert state(later) == "withdrawn"
+
+
+def test_an_answer_put_off_closes_nothing_that_is_in_force(world: World) -> None:
+    world.consent(Scope.TRANSCRIBE)
+    answering.defer(request(world), actor=ACTOR)
+    assert (state(world), reasons(world)) == ("given", [])
+
+
+def test_an_answer_is_put_off_over_http(world: World) -> None:
+    record = request(world)
+    manager = Caller(world.project, Role.CONSENT_MANAGER)
+    done = manager.post(f"/v1/consents/{record.code}/defer", {})
+    assert (done.status, done.body["scopes"][0]["state"]) == (200, "deferred"), done
+    assert [step["state"] for step in done.body["history"]] == ["requested", "deferred"]
+    assert manager.get(f"/v1/consents/{record.code}/record").body["scopes"][0]["state"] == "deferred"
 
 
 def test_a_request_closes_nothing_that_is_in_force(world: World) -> None:

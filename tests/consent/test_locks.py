@@ -8,10 +8,15 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection, connections, transaction
 
+from analysis import claiming, deletion
+from analysis.models import Analysis, Recording
+from analysis.states import AnalysisState, RecordingState
+from audit.events import EventName
 from consent import destruction, locking, publishing, subjects, withdrawal
 from consent.models import Notice, Purpose
 from consent.vocabulary import Context, LawfulBasis, Scope
 from tests.factories import ACTOR, PROCESSING, World, make_world
+from tests.quick_engines import quick_audio
 
 PATIENCE = 20.0
 
@@ -118,3 +123,17 @@ def test_people_are_referred_to_while_their_consent_changes(world: World) -> Non
         other = Aside(refer)
         assert other.finished()
     assert other.problem is None
+
+
+def test_a_job_that_is_denied_at_its_claim_and_audio_that_is_destroyed_meet_without_deadlock(world: World) -> None:
+    """A row that is written twice in one transaction has its references checked: the recording is looked at with the job held."""
+    world.consent(Scope.PROSODY)
+    recording = world.upload(quick_audio(), Scope.PROSODY)
+    job = Analysis.objects.get(recording=recording)
+    with nobody_dies() as meanwhile, transaction.atomic():
+        held = claiming.claim(job.code)
+        assert held is not None
+        meanwhile.append(Aside(lambda: deletion.delete_recording(recording, actor=ACTOR)))
+        await_waiting(1)
+        claiming.finish(held, AnalysisState.DENIED, EventName.ANALYSIS_DENIED)
+    assert Recording.objects.get(pk=recording.pk).state == RecordingState.DELETED

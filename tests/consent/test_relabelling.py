@@ -1,13 +1,15 @@
 """A role relabelled to unlock emotion: not believed until a second person approves, and all of it on the trail."""
 
+import threading
+
 import pytest
-from django.db import Error, connection
+from django.db import Error, connection, connections, transaction
 
 from accounts.access import actor_of
 from accounts.roles import Role
 from audit.entry import Actor, ActorKind
 from audit.events import EventName
-from consent import destruction, gate, relabelling, withdrawal
+from consent import destruction, gate, locking, relabelling, withdrawal
 from consent.errors import ConsentDenied, InvalidRecord, SecondPersonNeeded
 from consent.models import RestrictedRole, RoleChange
 from consent.vocabulary import Action, DenialReason, ParticipantRole, Scope
@@ -119,4 +121,27 @@ def test_a_program_asks_over_http_and_cannot_approve(world: World) -> None:
     manager = Caller(world.project, Role.CONSENT_MANAGER)
     asked = manager.post(f"/v1/subjects/{world.subject.code}/role-changes", {"role": "customer"})
     assert (asked.status, asked.body["approved_at"]) == (201, None), asked
+    assert reasons(world, CUSTOMER) == [DenialReason.ROLE_RELABELLED]
+
+
+def test_a_denial_leaves_only_when_no_commit_that_was_judged_before_it_is_under_way(world: World) -> None:
+    """A commit holds its people; who is told that a role was denied can rely on it that nothing comes after that ignored it."""
+    said = threading.Event()
+
+    def come_as_an_employee() -> None:
+        try:
+            denied_as(world, EMPLOYEE)
+            said.set()
+        finally:
+            connections.close_all()
+
+    with transaction.atomic():
+        locking.hold(world.project.pk, [world.subject.code])
+        assert gate.evaluate(world.ask(Scope.EMOTION)).allowed
+        other = threading.Thread(target=come_as_an_employee)
+        other.start()
+        assert not said.wait(0.5)
+        assert RestrictedRole.objects.filter(subject=world.subject).exists()
+    other.join(20)
+    assert said.is_set()
     assert reasons(world, CUSTOMER) == [DenialReason.ROLE_RELABELLED]

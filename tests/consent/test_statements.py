@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from accounts.roles import Role
 from audit.events import EventName
-from consent import destruction, evidence, gate, matching, ports, publishing, statements, withdrawal
+from consent import destruction, evidence, gate, matching, ports, publishing, restricting, statements, withdrawal
 from consent.errors import (
     BeyondPermit,
     InvalidRecord,
@@ -32,7 +32,7 @@ from consent.errors import (
 )
 from consent.evidence import EvidencePermit, Heard
 from consent.models import ConsentRecord, CurrentGrant, SpokenStatement
-from consent.vocabulary import DenialReason, EvidenceMethod, Scope, StatementState
+from consent.vocabulary import DenialReason, EvidenceMethod, RestrictionGround, Scope, StatementState
 from tests.callers import Caller
 from tests.factories import ACTOR, World, make_world
 from tests.people import events
@@ -213,6 +213,35 @@ def test_whoever_withdrew_is_not_listened_to(world: World, monkeypatch: pytest.M
     withdrawal.withdraw(world.subject, actor=ACTOR)
     assert heard(statement).state == StatementState.OVERTAKEN
     assert not events(world, EventName.STATEMENT_HEARD)
+
+
+def test_nobody_is_listened_to_while_restricted_and_the_statement_waits(world: World, say: Say) -> None:
+    say(PHRASE)
+    statement = upload(spoken(world))
+    restricting.restrict(world.subject, RestrictionGround.OBJECTION, ACTOR)
+    assert heard(statement).state == StatementState.WAITING
+    restricting.lift(world.subject, ACTOR)
+    assert heard(statement).state == StatementState.MATCHED
+
+
+def test_what_was_heard_while_the_restriction_came_is_heard_again_afterwards(
+    world: World, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(PHRASE)
+    statement = upload(spoken(world))
+    hear = ports.statement_transcriber.face
+
+    def meanwhile(*args: Any) -> Heard:
+        restricting.restrict(world.subject, RestrictionGround.OBJECTION, ACTOR)
+        return hear(*args)
+
+    monkeypatch.setattr(ports.statement_transcriber, "_face", meanwhile)
+    assert heard(statement).state == StatementState.WAITING
+    assert state(world) == "requested"
+    restricting.lift(world.subject, ACTOR)
+    SpokenStatement.objects.filter(pk=statement.pk).update(due_at=timezone.now())
+    monkeypatch.setattr(ports.statement_transcriber, "_face", hear)
+    assert heard(statement).state == StatementState.MATCHED
 
 
 def test_a_narrower_answer_given_since_is_not_replaced_by_an_older_statement(world: World, say: Say) -> None:

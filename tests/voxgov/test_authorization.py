@@ -22,7 +22,7 @@ from accounts.api_base import UNSAFE, Operation, operation_of
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from audit import exports, webhooks
 from audit.models import Event
-from consent import withdrawal
+from consent import bulk_withdrawal, withdrawal
 from consent.vocabulary import Scope
 from tests import factories
 from tests.callers import Answer, Caller, Nobody
@@ -102,7 +102,9 @@ class Household:
         assert event is not None
         log = factories.sign_log(world.organization)
         export = exports.order(log, start=0, end=None, filter_={}, recipient="", actor=factories.ACTOR)
+        bulk = bulk_withdrawal.preview(world.project, bulk_withdrawal.Selection(), actor=factories.ACTOR)
         codes = {
+            "bulk-withdrawals": bulk.code,
             "exports": export.code,
             "notices": world.notice.code,
             "purposes": world.purpose.code,
@@ -172,7 +174,17 @@ class Household:
                 "jurisdiction": "DE",
                 "evidence": {"method": "web_form", "sha256": self.world.notice.sha256},
             },
+            "consents_defer": {"scopes": ["speech.transcribe"]},
             "consents_invalidate": {"scopes": ["speech.transcribe"]},
+            "bulk_withdrawals_create": {
+                "purpose": self.codes["purposes"],
+                "subjects": [self.codes["subjects"]],
+                "scopes": ["speech.transcribe"],
+            },
+            "bulk_withdrawals_execute": {"token": "of another preview"},
+            "rule_set_set": {"rules": ["own-explicit"]},
+            "rule_set_preview": {"rules": ["own-explicit"]},
+            "subjects_restrict": {"ground": "objection"},
             "subjects_report_event": {"event": "contract_ended", "purpose": self.codes["purposes"]},
             "consents_withdraw": {"scopes": ["speech.transcribe"]},
             "retention_set": {"days": 10},
@@ -180,6 +192,14 @@ class Household:
             "webhooks_update": {"names": ["consent:grant:given"]},
             "webhooks_rotate": {"overlap_hours": 1},
             "recordings_create": {
+                "purpose": self.codes["purposes"],
+                "context": "support",
+                "jurisdiction": "DE",
+                "recorded_at": moment,
+                "participants": [{"subject": self.codes["subjects"], "role": "customer"}],
+                "scopes": ["speech.transcribe"],
+            },
+            "decisions_preview": {
                 "purpose": self.codes["purposes"],
                 "context": "support",
                 "jurisdiction": "DE",
@@ -242,7 +262,8 @@ def test_there_are_routes_and_each_declares_what_it_needs(ours: Household) -> No
         operation = route.operation
         if operation.body is not None:
             assert route.id in bodies, f"give {route.id} a valid body"
-        assert operation.changes == (route.method in UNSAFE and route.id != "subjects_lookup")
+        only_asks = route.id.endswith(("_lookup", "_preview"))
+        assert operation.changes == (route.method in UNSAFE and not only_asks)
         if operation.changes:
             assert not operation.permission.startswith("view_"), f"{route.id} changes things for who may only look"
 
