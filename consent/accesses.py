@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
 from django.db.models import QuerySet
@@ -17,16 +16,10 @@ from audit.events import EventName
 from audit.models import Event, EventReference
 from consent.errors import SubjectErased
 from consent.models import Subject
+from consent.vocabulary import AccessKind
 
 OPENED: Final = "opened"
 """The member of an event's detail that says what was opened of whom: `<place among the event's subjects, from 0> <scope>`."""
-
-
-class AccessKind(StrEnum):
-    RESULTS = "results"
-    EXTERNAL_REFERENCE = "external_reference"
-    RECEIPT = "receipt"
-    SPOKEN_STATEMENT = "spoken_statement"
 
 
 _KINDS: Final[Mapping[str, AccessKind]] = {

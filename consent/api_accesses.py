@@ -19,10 +19,10 @@ from audit.entry import ActorKind, ObjectKind, Reference
 from audit.events import EventName
 from audit.models import Event
 from consent import accesses
-from consent.accesses import Access, AccessKind
+from consent.accesses import Access
 from consent.models import Subject
 from consent.serializers import Moments, Shape
-from consent.vocabulary import Scope
+from consent.vocabulary import AccessKind, Scope
 
 
 class AccessActorSerializer(Shape):

@@ -205,6 +205,15 @@ class EvidenceMethod(StrEnum):
     API_ATTESTATION = "api_attestation"
 
 
+class AccessKind(StrEnum):
+    """What of a person somebody looked at."""
+
+    RESULTS = "results"
+    EXTERNAL_REFERENCE = "external_reference"
+    RECEIPT = "receipt"
+    SPOKEN_STATEMENT = "spoken_statement"
+
+
 class Action(StrEnum):
     """What somebody wants to do, as each Decision names it."""
 

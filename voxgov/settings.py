@@ -6,7 +6,19 @@ from typing import Any
 
 from analysis.states import AnalysisState, RecordingState
 from audit.events import EventName
-from consent.vocabulary import Context, GrantState, ParticipantRole, PartyRole, PartyType, Scope
+from audit.schema import ActorKind, ObjectKind
+from consent.vocabulary import (
+    AccessKind,
+    Context,
+    GrantState,
+    Ground,
+    ObligationKind,
+    ParticipantRole,
+    PartyRole,
+    PartyType,
+    RestrictionGround,
+    Scope,
+)
 from voxgov import environment, key_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -168,6 +180,12 @@ SPECTACULAR_SETTINGS = {
         "RecordingState": list(RecordingState),
         "AnalysisState": list(AnalysisState),
         "EventName": list(EventName),
+        "RestrictionGround": list(RestrictionGround),
+        "Ground": list(Ground),
+        "AccessKind": list(AccessKind),
+        "ObjectKind": list(ObjectKind),
+        "ObligationKind": list(ObligationKind),
+        "ActorKind": list(ActorKind),
     },
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "deepLinking": True},
 }

@@ -114,7 +114,7 @@ class Transcriber:
     def run(
         self, clip: Clip, speech: Sequence[Stretch], options: TranscriptionOptions, checkpoint: Checkpoint
     ) -> Transcript:
-        """The words spoken in `speech`; at most one batch is decoded between two calls of `checkpoint`.
+        """The words spoken in `speech`; `checkpoint` is called between windows, and twice a second while a batch is decoded.
 
         Raises:
             LanguageUnsupported: `options.language` is not one of the model's.
@@ -158,7 +158,7 @@ class _Run:
             if self.language == UNKNOWN_LANGUAGE:
                 self._detect(encoded)
             self._checkpoint(self._fraction())
-            decoded = self._runtime.decode(encoded, self.language, self._options.beam_size)
+            decoded = self._runtime.decode(encoded, self.language, self._options.beam_size, self._pulse)
             for window, (hypothesis, times) in zip(batch, decoded, strict=True):
                 words = place(times, window, self._clip) if times else ()
                 found.extend(self._utterances(words, hypothesis))
@@ -172,6 +172,9 @@ class _Run:
         encoded = self._runtime.encode(window.samples(self._clip))
         self._done += _ENCODING_SHARE
         return encoded
+
+    def _pulse(self) -> None:
+        self._checkpoint(self._fraction())
 
     def _fraction(self) -> float:
         """Never falls, though windows may be added on the way."""

@@ -6,8 +6,9 @@ encoder uses all threads on one window, and decoding runs windows side by side, 
 believed is `transcription_judging`; what the windows are and what becomes of the words is decided elsewhere.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
@@ -32,6 +33,8 @@ _LONGEST = 224
 """Tokens of text that CTranslate2 decodes at most: half of the decoder's positions (src/models/whisper.cc)."""
 _TOKENS_PER_SECOND = 50
 """No script needs more for the fastest speech; a loop is stopped there instead of at `_LONGEST`."""
+_PULSE = 0.5
+"""Seconds between two looks at whether the work is still wanted."""
 _FRAMES_PER_SECOND = 100
 _TIMES_PER_SECOND = 50
 _WINDOW_FRAMES = 3000
@@ -127,34 +130,53 @@ class WhisperRuntime:
         return {token[2:-2]: float(probability) for token, probability in found}
 
     def decode(
-        self, windows: Sequence[Encoded], language: str, beam_size: int
+        self, windows: Sequence[Encoded], language: str, beam_size: int, pulse: Callable[[], None] = lambda: None
     ) -> list[tuple[Hypothesis, TokenTimes | None]]:
-        """Text and word times of each window, in order; no times where there is no text."""
-        count = min(self._lanes, len(windows))
-        if count <= 1:
-            return self._decode(windows, language, beam_size)
+        """Text and word times of each window, in order; no times where there is no text.
+
+        A batch whose texts fail one temperature after another takes minutes on a busy machine. `pulse` is called every
+        `_PULSE` seconds meanwhile, in the caller's thread; what it raises ends this at once, and nothing that is not under
+        way by then is begun.
+        """
+        count = max(1, min(self._lanes, len(windows)))
         groups = [windows[lane::count] for lane in range(count)]
-        with ThreadPoolExecutor(count) as pool:
-            decoded = list(pool.map(lambda group: self._decode(group, language, beam_size), groups))
+        stopped = threading.Event()
+        pool = ThreadPoolExecutor(count)
+        try:
+            lanes = [pool.submit(self._decode, group, language, beam_size, stopped) for group in groups]
+            while wait(lanes, timeout=_PULSE, return_when=FIRST_EXCEPTION).not_done:
+                for failed in (lane for lane in lanes if lane.done()):
+                    failed.result()
+                pulse()
+            decoded = [lane.result() for lane in lanes]
+        finally:
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
         return [decoded[index % count][index // count] for index in range(len(windows))]
 
     def _decode(
-        self, windows: Sequence[Encoded], language: str, beam_size: int
+        self, windows: Sequence[Encoded], language: str, beam_size: int, stopped: threading.Event
     ) -> list[tuple[Hypothesis, TokenTimes | None]]:
         tokenizer = self._tokenizer_for(language)
         hypotheses = self._generate(windows, tokenizer, beam_size, 0.0)
         for index, window in enumerate(windows):
             if hypotheses[index].failed:
-                hypotheses[index] = self.fall_back(window, language, hypotheses[index])
+                hypotheses[index] = self.fall_back(window, language, hypotheses[index], stopped)
+        if stopped.is_set():
+            return []  # nobody waits for it any more
         spoken = [index for index, hypothesis in enumerate(hypotheses) if hypothesis.is_text]
         times = self._align([windows[index] for index in spoken], tokenizer, [hypotheses[index] for index in spoken])
         placed = dict(zip(spoken, times, strict=True))
         return [(hypothesis, placed.get(index)) for index, hypothesis in enumerate(hypotheses)]
 
-    def fall_back(self, window: Encoded, language: str, first: Hypothesis) -> Hypothesis:
+    def fall_back(
+        self, window: Encoded, language: str, first: Hypothesis, stopped: threading.Event | None = None
+    ) -> Hypothesis:
         """The first success at a rising temperature; where there is none, `first` up to where it ran into a loop."""
         tokenizer = self._tokenizer_for(language)
         for temperature in TEMPERATURES:
+            if stopped is not None and stopped.is_set():
+                return first
             (found,) = self._generate([window], tokenizer, 1, temperature)
             if not found.failed and found.is_text:
                 return found

@@ -314,7 +314,7 @@ def test_decisions_are_listed_and_read_with_what_was_missing(world: World, manag
     assert shown.body["denials"][0]["reason"] == "not_granted"
     assert shown.body["request"]["participants"][0]["subject"] == world.subject.code
     listed = manager.get(f"/v1/decisions?allowed=false&action=submit&subject={world.subject.code}").body["results"]
-    assert listed == [shown.body]
+    assert listed == [{name: value for name, value in shown.body.items() if name not in ("explanation", "basis")}]
     assert manager.get("/v1/decisions?allowed=true").body["results"] == []
     assert Decision.objects.filter(project=world.project).count() == 1
 

@@ -1,12 +1,10 @@
 """What somebody would try against consent, one attempt after the other; `docs/attacks.md` says where each line of the list is."""
 
 import json
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 

@@ -1,5 +1,6 @@
 """What a change of policy would close is known before it is made, and is what it then closes."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -75,7 +76,10 @@ def test_what_is_closed_already_is_not_counted(world: World) -> None:
     job = queued(world, some[3], Scope.TRANSCRIBE)
     Analysis.objects.filter(pk=job.pk).update(state="done")
     expired = world.another_subject()
-    world.consent(Scope.TRANSCRIBE, subject=expired, expires_at=timezone.now() + timedelta(milliseconds=1))
+    ends = timezone.now() + timedelta(seconds=1)
+    world.consent(Scope.TRANSCRIBE, subject=expired, expires_at=ends)
+    while timezone.now() <= ends:
+        time.sleep(0.05)
     assert what_if.of_publishing(draft(world)) == Consequences(subjects=2, grants=2, jobs=0, all_jobs=True)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from difflib import SequenceMatcher
 from itertools import pairwise
 from pathlib import Path
@@ -282,6 +283,60 @@ def test_what_the_checkpoint_raises_stops_the_run_before_the_next_batch(
     with pytest.raises(Withdrawn):
         tiny.run(readings[0].clip, whole(readings[0].clip), BEAM_OF_ONE, withdrawn_at_the_second_call)
     assert len(calls) == 2
+
+
+def slow_runtime(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[float]:
+    """Each call of the model takes that long; gives the temperatures that were tried."""
+    generate = WhisperRuntime._generate
+    tried: list[float] = []
+
+    def slowly(self: WhisperRuntime, *args: Any) -> list[Hypothesis]:
+        tried.append(args[-1])
+        time.sleep(seconds)
+        # Every text is unlikely, so that every temperature is tried.
+        return [dataclasses.replace(one, avg_logprob=-5.0, no_speech_probability=0.0) for one in generate(self, *args)]
+
+    monkeypatch.setattr(WhisperRuntime, "_generate", slowly)
+    return tried
+
+
+def test_while_a_batch_is_decoded_the_checkpoint_goes_on_being_called(
+    tiny: Transcriber, readings: tuple[Spoken, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_runtime(monkeypatch, 0.8)
+    at = [time.monotonic()]
+    fractions: list[float] = []
+
+    def checkpoint(fraction: float) -> None:
+        at.append(time.monotonic())
+        fractions.append(fraction)
+
+    tiny.run(readings[0].clip, whole(readings[0].clip), BEAM_OF_ONE, checkpoint)
+
+    assert at[-1] - at[0] > 0.8 * len(TEMPERATURES)
+    assert len(fractions) > 2 * len(TEMPERATURES) * 0.8
+    assert fractions == sorted(fractions)
+
+
+def test_what_the_checkpoint_raises_ends_a_batch_that_is_being_decoded_and_nothing_more_of_it_is_begun(
+    tiny: Transcriber, readings: tuple[Spoken, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Withdrawn(Exception):
+        pass
+
+    tried = slow_runtime(monkeypatch, 3.0)
+    withdrawn_at: list[float] = []
+
+    def withdrawn_during_the_decoding(fraction: float) -> None:
+        if tried:
+            withdrawn_at.append(time.monotonic())
+            raise Withdrawn
+
+    with pytest.raises(Withdrawn):
+        tiny.run(readings[0].clip, whole(readings[0].clip), BEAM_OF_ONE, withdrawn_during_the_decoding)
+    assert time.monotonic() - withdrawn_at[0] < 1.0
+    time.sleep(4.0)
+    assert tried == [0.0]
 
 
 def test_where_beam_search_failed_a_rising_temperature_finds_the_words(readings: tuple[Spoken, ...]) -> None:

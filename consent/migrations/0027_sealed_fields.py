@@ -8,7 +8,7 @@ import vault.fields
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("consent", "0018_lost_endings")]
+    dependencies: ClassVar = [("consent", "0026_only_forward")]
 
     operations: ClassVar = [
         migrations.AlterField(
