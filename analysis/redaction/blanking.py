@@ -1,0 +1,98 @@
+"""Taking the sound of spans out of audio: a tone or silence over them, every other sample as it was. Sound goes through in pieces,
+so that memory does not grow with the recording. What a sample is (16-bit, 24-bit, floating point) is `Layout`'s.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.redaction.spans import Span
+
+MARGIN: Final = 0.2
+"""Seconds before the first and after the last word of a span that are taken out with it: word times are that uncertain."""
+TONE_HZ: Final = 1000.0
+TONE_LEVEL: Final = 0.1
+"""Of full scale: -20 dBFS."""
+
+
+class Fill(StrEnum):
+    """What is heard instead."""
+
+    TONE = "tone"
+    SILENCE = "silence"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How samples lie in bytes: little-endian, frame after frame. `width` in bytes per sample; one-byte integers are unsigned."""
+
+    channels: int
+    rate: int
+    width: int
+    floating: bool = False
+
+    def __post_init__(self) -> None:
+        if self.channels < 1 or self.rate < 1 or self.width not in ((4, 8) if self.floating else (1, 2, 3, 4)):
+            raise ValueError("no such layout of samples")
+
+    @property
+    def frame(self) -> int:
+        """Bytes of one sample of every channel."""
+        return self.channels * self.width
+
+    def encoded(self, values: NDArray[np.float64]) -> bytes:
+        """Frames of these values (full scale is 1.0), the same on every channel."""
+        every = np.repeat(values, self.channels)
+        if self.floating:
+            return every.astype(f"<f{self.width}").tobytes()
+        scaled = np.round(every * (2.0 ** (8 * self.width - 1) - 1)).astype("<i8")
+        if self.width == 1:
+            return (scaled + 128).astype("u1").tobytes()
+        return scaled.view("u1").reshape(-1, 8)[:, : self.width].tobytes()
+
+
+def stretches(spans: Iterable[Span], margin: float = MARGIN) -> list[tuple[float, float]]:
+    """The seconds to take out: in order, apart from one another, each with its margin."""
+    merged: list[tuple[float, float]] = []
+    for start, end in sorted((max(0.0, span.start - margin), span.end + margin) for span in spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def blanked(
+    pieces: Iterable[bytes], layout: Layout, taken: Sequence[tuple[float, float]], fill: Fill
+) -> Iterator[bytes]:
+    """The same frames, piece by piece, with `fill` on every channel over each stretch of `taken` (seconds, in order).
+
+    A stretch takes every frame that it touches. Pieces are whole frames. Raises `ValueError` for one that is not.
+    """
+    frames = [(int(start * layout.rate), int(-(-end * layout.rate // 1))) for start, end in taken]
+    at = 0
+    for piece in pieces:
+        count, rest = divmod(len(piece), layout.frame)
+        if rest:
+            raise ValueError("a piece of audio is not whole frames")
+        changed: bytearray | None = None
+        for first, last in frames:
+            low, high = max(first, at), min(last, at + count)
+            if low < high:
+                changed = bytearray(piece) if changed is None else changed
+                instead = layout.encoded(_filling(low, high, layout.rate, fill))
+                changed[(low - at) * layout.frame : (high - at) * layout.frame] = instead
+        at += count
+        yield piece if changed is None else bytes(changed)
+
+
+def _filling(first: int, last: int, rate: int, fill: Fill) -> NDArray[np.float64]:
+    if fill is Fill.SILENCE:
+        return np.zeros(last - first)
+    # Counted from the recording's start, so that it does not matter where pieces are cut.
+    tone: NDArray[np.float64] = TONE_LEVEL * np.sin(2 * np.pi * TONE_HZ / rate * np.arange(first, last))
+    return tone
