@@ -2,19 +2,19 @@
 so that memory does not grow with the recording. What a sample is (16-bit, 24-bit, floating point) is `Layout`'s.
 """
 
+import math
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from analysis.redaction.spans import Span
 
 MARGIN: Final = 0.2
 """Seconds before the first and after the last word of a span that are taken out with it: word times are that uncertain."""
-TONE_HZ: Final = 1000.0
+TONE_HZ: Final = 1000
 TONE_LEVEL: Final = 0.1
 """Of full scale: -20 dBFS."""
 
@@ -44,15 +44,15 @@ class Layout:
         """Bytes of one sample of every channel."""
         return self.channels * self.width
 
-    def encoded(self, values: NDArray[np.float64]) -> bytes:
-        """Frames of these values (full scale is 1.0), the same on every channel."""
-        every = np.repeat(values, self.channels)
+    def encoded(self, value: float) -> bytes:
+        """One frame with this value (full scale is 1.0) on every channel."""
         if self.floating:
-            return every.astype(f"<f{self.width}").tobytes()
-        scaled = np.round(every * (2.0 ** (8 * self.width - 1) - 1)).astype("<i8")
-        if self.width == 1:
-            return (scaled + 128).astype("u1").tobytes()
-        return scaled.view("u1").reshape(-1, 8)[:, : self.width].tobytes()
+            sample = struct.pack("<f" if self.width == 4 else "<d", value)
+        elif self.width == 1:
+            sample = bytes([round(value * 127) + 128])
+        else:
+            sample = round(value * (2 ** (8 * self.width - 1) - 1)).to_bytes(self.width, "little", signed=True)
+        return sample * self.channels
 
 
 def stretches(spans: Iterable[Span], margin: float = MARGIN) -> list[tuple[float, float]]:
@@ -84,15 +84,26 @@ def blanked(
             low, high = max(first, at), min(last, at + count)
             if low < high:
                 changed = bytearray(piece) if changed is None else changed
-                instead = layout.encoded(_filling(low, high, layout.rate, fill))
-                changed[(low - at) * layout.frame : (high - at) * layout.frame] = instead
+                changed[(low - at) * layout.frame : (high - at) * layout.frame] = _filling(low, high, layout, fill)
         at += count
         yield piece if changed is None else bytes(changed)
 
 
-def _filling(first: int, last: int, rate: int, fill: Fill) -> NDArray[np.float64]:
+def _filling(first: int, last: int, layout: Layout, fill: Fill) -> bytes:
+    """Frames `first` to `last` of what is heard instead, counted from the recording's start, wherever pieces are cut."""
     if fill is Fill.SILENCE:
-        return np.zeros(last - first)
-    # Counted from the recording's start, so that it does not matter where pieces are cut.
-    tone: NDArray[np.float64] = TONE_LEVEL * np.sin(2 * np.pi * TONE_HZ / rate * np.arange(first, last))
-    return tone
+        return layout.encoded(0.0) * (last - first)
+    tone, count = _tone(layout)
+    start = first % count
+    whole = tone * (-(-(start + last - first) // count))
+    return whole[start * layout.frame : (start + last - first) * layout.frame]
+
+
+@lru_cache(maxsize=8)
+def _tone(layout: Layout) -> tuple[bytes, int]:
+    """The tone until it repeats itself, and its length in frames."""
+    count = layout.rate // math.gcd(layout.rate, TONE_HZ)
+    values = (
+        TONE_LEVEL * math.sin(2 * math.pi * (TONE_HZ * place % layout.rate) / layout.rate) for place in range(count)
+    )
+    return b"".join(map(layout.encoded, values)), count

@@ -4,7 +4,7 @@ Recognizers are asked again over what is left until they find nothing more, with
 So redacted text redacted once more stays as it is. What was found once is then found wherever it stands in the recording.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,16 +50,24 @@ class _Piece:
     last: int
 
 
-def find(words: Sequence[Word], recognizers: Sequence[Recognizer] = RECOGNIZERS) -> tuple[Span, ...]:
+Known = Mapping[tuple[str, ...], DataType]
+"""Words, one after another, that are personal data wherever they stand in a recording."""
+
+
+def find(
+    words: Sequence[Word], recognizers: Sequence[Recognizer] = RECOGNIZERS, known: Known | None = None
+) -> tuple[Span, ...]:
     """The personal data in one transcript: spans in order, none overlapping. Raises `RecognizerFailed` and what they raise."""
-    return find_all([words], recognizers)[0]
+    return find_all([words], recognizers, known)[0]
 
 
 def find_all(
-    transcripts: Sequence[Sequence[Word]], recognizers: Sequence[Recognizer] = RECOGNIZERS
+    transcripts: Sequence[Sequence[Word]],
+    recognizers: Sequence[Recognizer] = RECOGNIZERS,
+    known: Known | None = None,
 ) -> list[tuple[Span, ...]]:
     """The same over all transcripts of one recording, one for each voice or channel: a question on one is heard with the answer on
-    another, and what was found in one is found in all."""
+    another, and what was found in one, or is `known`, is found in all."""
     spans: list[list[Span]] = [[] for _ in transcripts]
     while True:
         found = False
@@ -69,9 +77,9 @@ def find_all(
             new = list(_recognized(pieces, others, recognizers, words))
             found = found or bool(new)
             spans[place] = _merged([*spans[place], *new], words)
-        known = _known(transcripts, spans)
+        said = {**(known or {}), **known_from(transcripts, spans)}
         for place, words in enumerate(transcripts):
-            new = list(_said_again(words, spans[place], known))
+            new = list(_said_again(words, spans[place], said))
             found = found or bool(new)
             spans[place] = _merged([*spans[place], *new], words)
         if not found:
@@ -142,7 +150,9 @@ def _together(one: Span, next_one: Span, words: Sequence[Word]) -> bool:
     return adjacent and not words[one.words[-1]].text.endswith(tuple(_ENDINGS))
 
 
-def _known(transcripts: Sequence[Sequence[Word]], spans: Sequence[Sequence[Span]]) -> dict[tuple[str, ...], DataType]:
+def known_from(
+    transcripts: Sequence[Sequence[Word]], spans: Sequence[Sequence[Span]]
+) -> dict[tuple[str, ...], DataType]:
     """What was found, as it was said: bare words, in capitals as they were where it is a name."""
     known: dict[tuple[str, ...], DataType] = {}
     for words, found in zip(transcripts, spans, strict=True):

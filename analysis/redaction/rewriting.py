@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
-from analysis.redaction.finding import find_all, placeholder
+from analysis.redaction.finding import Known, find, placeholder
 from analysis.redaction.spans import Recognizer, Span, Word
 
 REMOVED: Final = "[REDACTED]"
@@ -66,15 +66,11 @@ class Script:
         return {**self._more, "utterances": utterances}
 
 
-def scrubbed(
-    body: Any, spans: Sequence[Span], recognizers: Sequence[Recognizer], known: Sequence[Sequence[Word]]
-) -> Any:
+def scrubbed(body: Any, spans: Sequence[Span], recognizers: Sequence[Recognizer], known: Known) -> Any:
     """Another result that was made from the words: every text in a piece whose times meet a span is gone, and what the recognizers
-    find, or have found in `known` (the transcripts), is gone from every other."""
+    find, or is `known` from the transcripts, is gone from every other."""
     if isinstance(body, str):
-        words = [Word(text, 0.0, 0.0) for text in body.split()]
-        found = find_all([*known, words], recognizers)[-1]
-        return " ".join(_placed(words, found)) if found else body
+        return text_redacted(body, recognizers, known)
     if isinstance(body, list | tuple):
         return [scrubbed(item, spans, recognizers, known) for item in body]
     if not isinstance(body, Mapping):
@@ -86,11 +82,11 @@ def scrubbed(
     }
 
 
-def text_redacted(text: str, recognizers: Sequence[Recognizer]) -> str:
+def text_redacted(text: str, recognizers: Sequence[Recognizer], known: Known | None = None) -> str:
     """A text by itself, redacted; white space between words is kept."""
     body = {"utterances": [{"start": 0.0, "end": 0.0, "text": text, "words": []}]}
     script = Script(body)
-    utterances = script.redacted(find_all([script.words], recognizers)[0])["utterances"]
+    utterances = script.redacted(find(script.words, recognizers, known))["utterances"]
     return str(utterances[0]["text"]) if utterances else ""
 
 
@@ -183,16 +179,6 @@ def _kept(utterance: _Utterance, within: range, spans: Sequence[Span]) -> Iterat
             sure = [one.probability for one in here if one.probability is not None]
             yield _Token(token.gap, Word(text, min(one.word.start for one in here), ends), min(sure) if sure else None)
         place = min(span.words.stop, within.stop)
-
-
-def _placed(words: Sequence[Word], spans: Sequence[Span]) -> Iterator[str]:
-    by_word = {index: span for span in spans for index in span.words}
-    for index, word in enumerate(words):
-        span = by_word.get(index)
-        if span is None:
-            yield word.text
-        elif span.words.start == index:
-            yield placeholder(span.type, words[span.words[-1]].text)
 
 
 def _harmless(piece: Mapping[str, Any], *, but: set[str]) -> dict[str, Any]:

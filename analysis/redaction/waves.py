@@ -17,6 +17,7 @@ _GUID_TAIL: Final = bytes.fromhex("000000001000800000aa00389b71")
 _MOST_CHUNKS: Final = 64
 _PIECE: Final = 256 * 1024
 _LARGEST: Final = 0xFFFF_FFFF - 36
+"""Bytes of samples that a RIFF header can state."""
 
 
 class Ranges(Protocol):
@@ -84,6 +85,11 @@ def parse(source: Ranges) -> Wave | None:
     if layout is None or data is None or data[1] < layout.frame or data[1] % layout.frame:
         return None
     return Wave(layout, *data)
+
+
+def fits(layout: Layout, frames: int) -> bool:
+    """Whether a WAV file can hold so many frames."""
+    return frames * layout.frame <= _LARGEST
 
 
 def header(layout: Layout, length: int) -> bytes:

@@ -1,6 +1,7 @@
 """Redacted audio: nothing of the words is left, and every other sample is the one that was there."""
 
 import io
+import math
 import struct
 import tracemalloc
 import wave
@@ -48,6 +49,15 @@ def frames_of(data: bytes, layout: Layout) -> list[bytes]:
     return [data[at : at + layout.frame] for at in range(0, len(data), layout.frame)]
 
 
+def near(one: bytes, other: bytes, layout: Layout) -> bool:
+    """The same but for the last bit of rounding."""
+    if layout.floating:
+        return bool(np.allclose(np.frombuffer(one, f"<f{layout.width}"), np.frombuffer(other, f"<f{layout.width}")))
+    signed = layout.width > 1
+    a, b = (int.from_bytes(frame[: layout.width], "little", signed=signed) for frame in (one, other))
+    return abs(a - b) <= 1
+
+
 times = st.floats(0, 3, allow_nan=False)
 spans = st.lists(st.tuples(times, st.floats(0, 1)).map(lambda t: span(t[0], t[0] + t[1])), max_size=5)
 
@@ -61,16 +71,16 @@ def test_the_words_are_gone_and_every_other_frame_is_bit_by_bit_as_it_was(
     taken = stretches(spans)
     result = b"".join(blanked(cut(data, layout, piece), layout, taken, fill))
     assert len(result) == len(data)
-    silence = layout.encoded(np.zeros(1))
-    tone = frames_of(
-        layout.encoded(0.1 * np.sin(2 * np.pi * TONE_HZ / layout.rate * np.arange(2.5 * layout.rate))), layout
-    )
+    silence = layout.encoded(0.0)
+    tone = [
+        layout.encoded(0.1 * math.sin(2 * math.pi * TONE_HZ * at / layout.rate)) for at in range(int(2.5 * layout.rate))
+    ]
     for place, (before, after) in enumerate(zip(frames_of(data, layout), frames_of(result, layout), strict=True)):
         at, until = place / layout.rate, (place + 1) / layout.rate
         inside = any(start - 1e-9 < at and until < end + 1e-9 for start, end in taken)
         touched = any(start < until and at < end for start, end in taken)
         if inside:
-            assert after == (silence if fill is Fill.SILENCE else tone[place])
+            assert after == silence if fill is Fill.SILENCE else near(after, tone[place], layout)
         elif not touched:
             assert after == before
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.redaction.finding import RECOGNIZERS, find, find_all
+from analysis.redaction.finding import RECOGNIZERS, find, known_from
 from analysis.redaction.rewriting import REMOVED, Script, TranscriptUnreadable, scrubbed, text_redacted
 from analysis.redaction.spans import DataType, Span, Word
 
@@ -171,7 +171,7 @@ def test_a_transcript_that_does_not_say_what_was_said_when_is_refused(body: dict
 
 def test_what_else_was_made_from_the_words_loses_them_by_time_and_by_text() -> None:
     script = Script(transcript("my name is Anna Miller okay"))
-    spans = find_all([script.words])[0]
+    spans = find(script.words)
     evidence = {
         "markers": [
             {"start": 1.5, "end": 2.0, "words": ["Ann"], "label": "flat", "score": 0.5},
@@ -180,7 +180,7 @@ def test_what_else_was_made_from_the_words_loses_them_by_time_and_by_text() -> N
         "note": "Anna Miller said so, write to a@b.example",
         "count": 2,
     }
-    assert scrubbed(evidence, spans, RECOGNIZERS, [script.words]) == {
+    assert scrubbed(evidence, spans, RECOGNIZERS, known_from([script.words], [spans])) == {
         "markers": [
             {"start": 1.5, "end": 2.0, "words": [REMOVED], "label": REMOVED, "score": 0.5},
             {"start": 5.0, "end": 6.0, "wording": "fine", "label": "falling", "score": 0.7},
