@@ -12,8 +12,10 @@ from typing import Final
 
 from analysis.redaction.spans import Span
 
-MARGIN: Final = 0.2
-"""Seconds before the first and after the last word of a span that are taken out with it: word times are that uncertain."""
+MARGIN: Final = 0.3
+"""Seconds before the first and after the last word of a span that are taken out with it: word times are that uncertain.
+
+Two models place the same words of one reading 0.16 s apart (median), 0.34 s at the 95th percentile (docs/redaction.md)."""
 TONE_HZ: Final = 1000
 TONE_LEVEL: Final = 0.1
 """Of full scale: -20 dBFS."""

@@ -103,7 +103,7 @@ def _local(heard: Heard, index: int) -> int | None:
             continue
         spelled = len(word) == 1 or word in UNITS or word in TEENS or word in TENS or word in _DOUBLES or word.isdigit()
         if not joined:
-            if word in _NOT_LOCAL and not (len(word) == 1 and first is not None and _spelled_near(heard, at)):
+            if word in _NOT_LOCAL and not (len(word) == 1 and _spelled_near(heard, at)):
                 break
             words += not spelled
             if words > 3:

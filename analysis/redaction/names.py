@@ -59,6 +59,8 @@ _RELATIONS: Final = word_set(
     fiancé fiancée agent nurse teacher
     """
 )
+_SPEAKING: Final = word_set("told said says asked promised answered replied mentioned explained assured")
+"""What people do, and hardly anything else."""
 _SPELLING_CUES: Final = ("spelled", "spelt", "spell", "spell it", "name", "name is", "that's", "it's")
 
 
@@ -82,10 +84,12 @@ def _begins(heard: Heard, index: int) -> Found | None:
         last = _name(heard, index + 1)
         if last is not None and heard.lower[index + 1] not in BRANDS:
             return Found(DataType.NAME, index, last, 0.9)
-    if heard.lower[index].removesuffix("'s") in GIVEN_NAMES and heard.capital(index):
-        last = _name(heard, index)
-        if last is not None:
+    if heard.capital(index) and (last := _name(heard, index)) is not None:
+        if heard.lower[index].removesuffix("'s") in GIVEN_NAMES:
             return Found(DataType.NAME, index, last, 0.75 if last == index else 0.85)
+        speaks = heard.after(last, 1) and heard.after(last, 1)[0] in _SPEAKING and not heard.breaks_after(last)
+        if speaks and not heard.begins_sentence(index):
+            return Found(DataType.NAME, index, last, 0.7)
     return None
 
 
@@ -179,7 +183,7 @@ def _plain_name(heard: Heard, index: int) -> bool:
 def _spelled(heard: Heard) -> Iterator[Found]:
     """ "M I L L E R", "N as in November, G as in golf": three letters or more where a name or a spelling is spoken of."""
     for run in letter_runs(heard):
-        letters = [group for group in run if len(group.text) == 1 and group.text.isalpha()]
+        letters = [one for one in run if len(one.text) == 1 and (one.text.isalpha() or heard.lower[one.first] == "o")]
         if len(letters) < 3 or len(letters) != len(run):
             continue
         first, last = run[0].first, run[-1].last

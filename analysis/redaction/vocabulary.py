@@ -74,7 +74,7 @@ NOT_NAMES: Final = word_set(
     ebay uber visa mastercard amex ups fedex dhl usps comcast verizon vodafone windows android iphone ipad siri
     alexa netflix spotify twitter instagram whatsapp zoom target walmart costco ikea christmas easter thanksgiving
     new old ja nein danke bitte guten tag sí gracias buenos días oui merci bonjour y und et ist es la el le der die
-    das ein one two three tv usa uk us eu gps usb pdf
+    das ein one two three spelled spelt written tv usa uk us eu gps usb pdf
     """
 )
 """In lower case: capitalized for other reasons than being somebody's name."""
