@@ -1,7 +1,7 @@
 """Sentences with personal data in many forms, made from a seed, as a corpus for `manage.py evaluate DIRECTORY --task redaction`.
 
-`python -m benchmarks.personal_data DIRECTORY [--seed 7] [--sentences 2000]` writes it. Numbers get right check digits; of the names
-about half are not among those that the recognizer lists; every fifth sentence holds none but something that looks like it. Some are
+`python -m benchmarks.personal_data DIRECTORY [--seed 7] [--sentences 2000]` writes it. Numbers get right check digits; of the given
+names about half are not among those that the recognizer lists; every fifth sentence holds none but something that looks like it. Some are
 in lower case without punctuation, as some transcripts are.
 """
 
@@ -23,7 +23,7 @@ _GIVEN: Final = sorted(
         """
     )
 )
-"""The first ten are listed by the recognizer."""
+"""The first line is listed by the recognizer, most of the second is not."""
 _FAMILY: Final = sorted(
     word_set(
         """

@@ -29,8 +29,8 @@ class Heard:
         texts = ["" if taken else word.text.replace("’", "'") for word, taken in zip(words, self.taken, strict=True)]
         self.bare = [text.strip(_OUTER) for text in texts]
         self.lower = [bare.lower() for bare in self.bare]
-        self.cased = any(bare[:1].isupper() for bare in self.bare)
-        """Whether the transcript has capitals at all."""
+        self.cased = any(self.taken) or any(bare[:1].isupper() for bare in self.bare)
+        """Whether the transcript has capitals at all, as far as can be told: what is gone may have been the only ones."""
         self._others = others
         self._other_words = [word.text.strip(_OUTER).lower() for word in others]
         self._other_starts = [word.start for word in others]

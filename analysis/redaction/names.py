@@ -9,7 +9,7 @@ from typing import Final
 from analysis.redaction.heard import Heard, cue_before
 from analysis.redaction.spans import DataType, Found
 from analysis.redaction.spelling import letter_runs
-from analysis.redaction.vocabulary import BRANDS, GIVEN_NAMES, NOT_NAMES, phrases, word_set
+from analysis.redaction.vocabulary import BRANDS, FILLERS, GIVEN_NAMES, NOT_NAMES, phrases, word_set
 
 _LONGEST: Final = 4
 _PARTICLES: Final = word_set("de del della der den di da dos das du la le van von vom zu zum bin ibn al el ter ten")
@@ -35,7 +35,7 @@ _LIKELY_CUES: Final = phrases(
 _LOOSE_CUES: Final = phrases(
     """
     this is; i'm; i am; it's; you're speaking with; here is; that's; attention; contact; signed; sincerely; named; called;
-    guten tag; bonjour; hola; ich bin; je suis; soy
+    guten tag; bonjour; hola; hier spricht; hier ist; ich bin; je suis; soy
     """
 )
 _INTRODUCTIONS: Final = {
@@ -78,7 +78,8 @@ class Names:
 def _begins(heard: Heard, index: int) -> Found | None:
     """The name, or the title and the name, that begins with this word."""
     score = _introduced(heard, index)
-    if score and (last := _name(heard, index, certain=score >= _CERTAIN)) is not None:
+    last = _name(heard, index, certain=score >= _CERTAIN) if score else None
+    if last is not None and heard.after(last, 1) != ["dot"]:
         return Found(DataType.NAME, index, last, score)
     if _title(heard, index) and index + 1 < len(heard) and not heard.comma_after(index):
         last = _name(heard, index + 1)
@@ -111,13 +112,18 @@ def _title(heard: Heard, index: int) -> bool:
 
 def _introduced(heard: Heard, index: int) -> float:
     """How surely what is said before this word introduces a name; 0.0 where nothing does."""
+    while index > 0 and heard.lower[index - 1] in FILLERS:
+        index -= 1  # "my name is, um, Anna"
     before = heard.lower[max(0, index - 4) : index]
     for length in range(min(4, len(before)), 0, -1):
         cue = " ".join(before[-length:])
         if cue in _INTRODUCTIONS and not heard.ends_sentence(index - 1):
             return _INTRODUCTIONS[cue]
-    if len(before) > 1 and before[-1] in _RELATIONS and before[-2] in _OWNERS and not heard.ends_sentence(index - 1):
+    owned = len(before) > 1 and before[-1] in _RELATIONS and not _OWNERS.isdisjoint(before[-3:-1])
+    if owned and not heard.ends_sentence(index - 1):
         return 0.8
+    if index > 1 and before[-1] in _AND and heard.words[index - 2].text.startswith(DataType.NAME.placeholder):
+        return 0.7
     start = index
     while start > 0 and index - start < 3 and heard.lower[start - 1] in _BEFORE_ANSWER:
         start -= 1
@@ -129,6 +135,7 @@ def _introduced(heard: Heard, index: int) -> float:
     return 0.0
 
 
+_AND: Final = word_set("and or und oder y et")
 _OWNERS: Final = frozenset({"my", "your", "his", "her", "our", "their", "the"})
 
 
@@ -177,7 +184,7 @@ def _goes_on(heard: Heard, index: int) -> bool:
 
 def _plain_name(heard: Heard, index: int) -> bool:
     word = heard.lower[index]
-    return word.isalpha() and len(word) > 1 and word not in NOT_NAMES
+    return word.isalpha() and len(word) > 1 and word not in NOT_NAMES and word not in FILLERS
 
 
 def _spelled(heard: Heard) -> Iterator[Found]:

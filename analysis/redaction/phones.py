@@ -1,7 +1,7 @@
 """Phone numbers, written in any grouping or said digit by digit. Their form decides where it is plain; else what is said around."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from analysis.redaction.heard import Heard, cue_before
@@ -44,15 +44,21 @@ _UNITS: Final = word_set(
 )
 
 
+_CORRECTIONS: Final = word_set("sorry no i mean wait rather actually it's that's pardon")
+
+
 @dataclass(frozen=True, slots=True)
 class Phones:
     name: str = "phone"
 
     def find(self, heard: Heard, /) -> Iterator[Found]:
+        begun: list[Group] = []
         for run in digit_runs(heard):
             found = max(self._all(heard, run), key=lambda one: (one.score, one.last - one.first), default=None)
             if found is not None:
-                yield found
+                broken_off = bool(begun) and _corrected(heard, begun[-1].last, found.first)
+                yield replace(found, first=begun[0].first) if broken_off else found
+            begun = run
 
     def _all(self, heard: Heard, run: Sequence[Group]) -> Iterator[Found]:
         for first, last, text in windows(run, 7, 17):
@@ -60,6 +66,12 @@ class Phones:
             score = _score(heard, run[first : last + 1], text, whole)
             if score:
                 yield Found(DataType.PHONE, run[first].first, run[last].last, score)
+
+
+def _corrected(heard: Heard, last: int, first: int) -> bool:
+    """Whether somebody stopped in the middle of a number and said it again: "four one five, no sorry, four one six ..."."""
+    between = heard.lower[last + 1 : first]
+    return 0 < len(between) <= 4 and not _CORRECTIONS.isdisjoint(between) and _CORRECTIONS.issuperset(between)
 
 
 def _score(heard: Heard, groups: Sequence[Group], text: str, whole: bool) -> float:

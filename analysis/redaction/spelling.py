@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from analysis.redaction.heard import Heard
-from analysis.redaction.vocabulary import lettered, numbered
+from analysis.redaction.vocabulary import FILLERS, lettered, numbered
 
 UNITS: Final = numbered(
     """
@@ -28,7 +28,8 @@ TENS: Final = numbered(
     """
 )
 _REPEATS: Final = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4, "doppel": 2}
-_FILLERS: Final = frozenset({"uh", "um", "er", "erm", "äh", "ähm", "euh"})
+_PAUSES: Final = (("hold", "on"), ("let", "me", "see"), ("let's", "see"), ("one", "moment"), ("just", "a", "second"))
+"""What is said while somebody looks for the rest of a number."""
 _SEPARATORS: Final = frozenset({"dash", "hyphen", "minus", "space", "slash", "strich", "guion", "tiret"})
 _SPELLED: Final = lettered(
     """
@@ -38,7 +39,7 @@ _SPELLED: Final = lettered(
     """
 )
 _DIGITS: Final = re.compile(r"\+?[(]?\d[\d().\-/ \u2010-\u2015]*\Z")
-_DECIMAL: Final = re.compile(r"\d{1,3}(?:[.,]\d{3})+(?:[.,]\d+)?\Z|\d+[.,]\d{1,2}\Z")
+_DECIMAL: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?\Z|\d{1,3}(?:\.\d{3})+(?:,\d+)?\Z|\d+[.,]\d{1,2}\Z")
 """An amount: thousands apart, or a fraction."""
 _MIXED: Final = re.compile(r"(?=.*\d)[A-Za-z0-9]+(?:[.\-/][A-Za-z0-9]+)*\Z")
 _CAPITALS: Final = re.compile(r"[A-Z]{2,4}\Z")
@@ -98,8 +99,8 @@ def _runs(heard: Heard, *, letters: bool) -> list[list[Group]]:
         if groups:
             run.extend(groups)
             index = groups[-1].last + 1
-        elif run and heard.lower[index] in _FILLERS | _SEPARATORS:
-            index += 1
+        elif run and (skipped := _skipped(heard, index)):
+            index += skipped
         else:
             if run:
                 runs.append(run)
@@ -108,6 +109,13 @@ def _runs(heard: Heard, *, letters: bool) -> list[list[Group]]:
     if run:
         runs.append(run)
     return runs
+
+
+def _skipped(heard: Heard, index: int) -> int:
+    """How many words there part no number in two: a hesitation, a dash that is spoken out."""
+    if heard.lower[index] in FILLERS or heard.lower[index] in _SEPARATORS:
+        return 1
+    return next((len(one) for one in _PAUSES if tuple(heard.lower[index : index + len(one)]) == one), 0)
 
 
 def _numbers(heard: Heard, index: int, *, letters: bool) -> list[Group]:

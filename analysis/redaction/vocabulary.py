@@ -1,4 +1,5 @@
-"""Lists of words: how recognizers write theirs, and those that the recognizer of names goes by. Given names are an aid and no
+"""Lists of words: how recognizers write theirs, and those that the
+recognizer of names goes by. Given names are an aid and no
 census: a name that is not among them is found by what is said around it, or not at all.
 """
 
@@ -25,6 +26,8 @@ def numbered(text: str) -> dict[str, int]:
     return {word: int(number) for word, number in lettered(text).items()}
 
 
+FILLERS: Final = word_set("uh um er erm hmm mm mhm ah eh wait äh ähm euh eh")
+"""Said while thinking: nothing ends or begins with them."""
 GIVEN_NAMES: Final = word_set(
     """
     aaron abigail adam adele adrian agnes ahmed aiden aisha alan albert alejandro alex alexander alexandra alfred
@@ -54,6 +57,25 @@ GIVEN_NAMES: Final = word_set(
     theo theodore theresa thomas tiffany tim timothy tobias todd tom tomas tony tracy ulrich ursula valentina
     valerie vanessa vera veronica vikram vincent vladimir walter wanda wei wendy werner wilhelm william wolfgang
     yasmin yuki yusuf yvonne zachary zoe
+    abdul abdullah adaeze adebayo agata agnieszka aileen aisling akira alejandra aleksander alfie alma alvaro amara amit anders
+    anil anke anneliese ansel antoine anton aoife arne arnold asif axel bartosz beatriz benedikt bernadette bettina bjorn
+    bogdan brendan bronagh caitlin callum caoimhe cecile celeste chiamaka chidi clemens clement colin colleen cormac cristina
+    cyril dagmar darragh declan delphine deirdre dilip dominika edgar eduard eamon einar elif elke elsa emeka emilia emre
+    ernst esperanza estelle etienne ewa fabian fabio farah farida federico felicity ferdinand finn fionn francine freya
+    friedrich gareth gavin gerda gerhard geraldine gianni giorgio gisela giuseppe gonzalo gordon graciela grainne guido
+    gunnar gunther gwen gwyneth hakan hamid hana hanna harriet hector heiko heinrich helga herbert herman hilary hilda
+    horst hortense hussein ida ignacio ilona imran inga ingeborg inger ingo irina iris irma isolde istvan ivana jadwiga jaime
+    jakob jakub jana janine jarek jeanne joachim joanne joaquin jochen jolanta josef josephine juanita jude jutta kamal kamila
+    katarzyna katharina keiko kerstin kiran konrad krzysztof kurt lakshmi lars latisha leopold lev li liesel linnea lorna
+    lorraine lothar lourdes lubna ludmila ludwig lukasz lutz mabel maeve maja malgorzata manfred manuela marcel marcia
+    marcin marek margarita margot mariana marisol marlene matthias mattias maurice mehmet meera miriam mirjam mohammad mohan
+    moira monique muhammad murat nadine neha nikhil niklas nikolai nils ottilie otto padraig paola pascal pavel pawel
+    pernille philippa philippe pilar piet pooja prakash radek ragnhild raimund rainer rajesh ramesh rania raquel rashid
+    regina reinhard renate rhiannon roisin rolf rosalind rosemary rowena roxanne rupert sadia saoirse saskia selma seamus
+    shanice sheila shreya siegfried sigrid silke simone sinead siobhan slawomir solveig stanislaw suresh svetlana sybille
+    takashi tariq tatiana thaddeus thea theodora thierry thorsten tomasz tove trevor ulrike uwe valeria venkat vincenzo
+    viktor viktoria vivian vivienne volker waltraud wilma winifred wojciech xavier ximena yannick yolanda yoko yuri yvette
+    zainab zofia zsofia
     """
 )
 
@@ -74,7 +96,8 @@ NOT_NAMES: Final = word_set(
     ebay uber visa mastercard amex ups fedex dhl usps comcast verizon vodafone windows android iphone ipad siri
     alexa netflix spotify twitter instagram whatsapp zoom target walmart costco ikea christmas easter thanksgiving
     new old ja nein danke bitte guten tag sí gracias buenos días oui merci bonjour y und et ist es la el le der die
-    das ein one two three spelled spelt written tv usa uk us eu gps usb pdf
+    das ein one two three spelled spelt written tv catholic jewish muslim hindu buddhist protestant orthodox
+    usa uk us eu gps usb pdf
     """
 )
 """In lower case: capitalized for other reasons than being somebody's name."""

@@ -41,6 +41,12 @@ CARD = "4111 1111 1111 1111"
             "the twelfth of March nineteen eighty four",
         ),
         ("my name is Anna Miller and", "name", "Anna Miller"),
+        ("call 415.555.0132 today", "phone", "415.555.0132"),
+        ("it's six one seven, hold on, five five five um oh one four four", "phone", ""),
+        ("it's six one seven five, no sorry, six one seven five five six oh one four four", "phone", ""),
+        ("my name is, um, Gareth Pemberton", "name", "Gareth Pemberton"),
+        ("he was my late husband, Quill Pemberton,", "name", "Quill Pemberton,"),
+        ("the amount of 415.555.132 or 5,555,555,555 for Anna", "name", "Anna"),
         ("my passport number is K 4 4 1 9 2 X", "identifier", "K 4 4 1 9 2 X"),
     ],
 )
@@ -87,6 +93,11 @@ def test_a_question_on_one_channel_is_heard_with_the_answer_on_another() -> None
     assert [(span.type, text_of(caller, span)) for span in spans[1]] == [(DataType.BIRTH_DATE, "March 12, 1984.")]
     # Long after the question it is a date like any other.
     assert find_all([agent, words("March 12, 1984.", start=60.0)])[1] == ()
+
+
+def test_a_name_beside_a_name_is_one_and_what_stands_beside_a_dot_is_none() -> None:
+    assert [said for _, said in found("we met Marta and Zdravko or Quill there")] == ["Marta", "Zdravko", "Quill"]
+    assert found("this is Booking dot com, please hold") == []
 
 
 def test_a_number_that_one_repeats_is_found_on_both_channels() -> None:
