@@ -1,8 +1,8 @@
 """Sentences with personal data in many forms, made from a seed, as a corpus for `manage.py evaluate DIRECTORY --task redaction`.
 
-`python -m benchmarks.personal_data DIRECTORY [--seed 7] [--sentences 2000]` writes it. Numbers get right check digits; of the given
-names about half are not among those that the recognizer lists; every fifth sentence holds none but something that looks like it. Some are
-in lower case without punctuation, as some transcripts are.
+`python -m benchmarks.personal_data DIRECTORY [--seed 7] [--sentences 2000]` writes it. Numbers get right check digits; about
+half of the given names are not among those that the recognizer lists; every fifth sentence holds nothing but what looks like
+personal data. Some are in lower case without punctuation, as some transcripts are.
 """
 
 import argparse
