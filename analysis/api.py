@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,7 +13,7 @@ from rest_framework.response import Response
 from accounts.api_base import ApiView, operation
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
-from analysis import claiming, deletion, reading, submission
+from analysis import claiming, deletion, reading, redacted_audio, submission
 from analysis import serializers as shapes
 from analysis.api_uploads import RawUpload
 from analysis.errors import NotFinished
@@ -103,7 +104,28 @@ class OneRecording(ApiView):
 
 
 class RecordingAudio(RawUpload):
-    """The upload. The body is read from the socket by `submission` and by nothing before it."""
+    """The upload, whose body is read from the socket by `submission` and by nothing before it; and kept audio, redacted."""
+
+    @operation(
+        "recordings_audio_read",
+        summary="Read a recording's kept audio without personal data",
+        description=(
+            "A WAV file of what is kept under `audio.store`, with a tone or silence over the words that the recording's transcripts"
+            " show to be personal data, on every channel. Audio leaves redacted or not at all. Refused"
+            " where somebody is heard of whom no transcript may be opened."
+        ),
+        permission=Permission.READ_RESULTS,
+        answer=None,
+        media="audio/wav",
+        query=shapes.RedactedAudioParameters,
+    )
+    def get(self, request: Request, code: UUID) -> StreamingHttpResponse:
+        recording = self.find(Recording.objects.select_related("project__organization", "purpose"), code)
+        audio = redacted_audio.read_audio(recording, fill=self.query["fill"], actor=self.actor)
+        answer = StreamingHttpResponse(audio, content_type="audio/wav")
+        answer["Content-Length"] = str(audio.size)
+        answer["Content-Disposition"] = f'attachment; filename="{recording.code}-redacted.wav"'
+        return answer
 
     @operation(
         "recordings_upload",
@@ -187,9 +209,12 @@ class AnalysisResults(ApiView):
         description="The gate is asked for each participant and scope; what it does not allow is withheld. The read is recorded.",
         permission=Permission.READ_RESULTS,
         answer=shapes.ResultsSerializer,
+        query=shapes.RedactionParameters,
     )
     def get(self, request: Request, code: UUID) -> Response:
-        return Response(reading.read_results(self.find(_with_recording(), code), actor=self.actor).as_json())
+        analysis = self.find(_with_recording(), code)
+        view = reading.read_results(analysis, actor=self.actor, redacted=self.query["redact"])
+        return Response(view.as_json())
 
 
 class AnalysisTimeline(ApiView):
@@ -198,9 +223,12 @@ class AnalysisTimeline(ApiView):
         summary="Read a job's results as one timeline",
         permission=Permission.READ_RESULTS,
         answer=shapes.TimelineSerializer,
+        query=shapes.RedactionParameters,
     )
     def get(self, request: Request, code: UUID) -> Response:
-        return Response(reading.read_timeline(self.find(_with_recording(), code), actor=self.actor).as_json())
+        analysis = self.find(_with_recording(), code)
+        timeline = reading.read_timeline(analysis, actor=self.actor, redacted=self.query["redact"])
+        return Response(timeline.as_json())
 
 
 class RecordingTimeline(ApiView):
@@ -209,13 +237,15 @@ class RecordingTimeline(ApiView):
         summary="Read the timeline of a recording's newest finished job",
         permission=Permission.READ_RESULTS,
         answer=shapes.TimelineSerializer,
+        query=shapes.RedactionParameters,
     )
     def get(self, request: Request, code: UUID) -> Response:
         recording = self.find(Recording.objects.all(), code)
         newest = _with_recording().filter(recording=recording, state=AnalysisState.DONE.value).order_by("-id").first()
         if newest is None:
             raise NotFinished("no job of this recording is done")
-        return Response(reading.read_timeline(newest, actor=self.actor).as_json())
+        timeline = reading.read_timeline(newest, actor=self.actor, redacted=self.query["redact"])
+        return Response(timeline.as_json())
 
 
 def _with_recording() -> QuerySet[Analysis]:

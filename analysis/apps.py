@@ -6,6 +6,7 @@ class AnalysisConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from analysis import holders  # noqa: PLC0415 (models must be loaded first)
+        from analysis import holders, redacting  # noqa: PLC0415 (models must be loaded first)
 
         holders.declare_all()
+        redacting.recognizers()  # one that is named and not there stops the start

@@ -64,6 +64,25 @@ class RecordingDeleted(NotFinished):
     code = "recording_deleted"
 
 
+class RedactionImpossible(AnalysisError):
+    """It cannot be told where personal data was said: of somebody who was heard no transcript may be opened."""
+
+    code = "redaction_impossible"
+
+
+class RedactionTooLong(AnalysisError):
+    """Audio that must be decoded to be redacted is longer than that is done while a client waits."""
+
+    code = "redaction_too_long"
+
+
+class RedactionUnavailable(AnalysisError):
+    """The audio cannot be redacted at this moment; later it can."""
+
+    code = "redaction_unavailable"
+    transient = True
+
+
 class NotCancellable(AnalysisError):
     """Only a queued or running job can be cancelled."""
 

@@ -15,10 +15,11 @@ import structlog
 from django.db import InterfaceError, OperationalError, transaction
 
 from analysis import claiming, decode, rendition, tidying
-from analysis.audio import WaitingAudio, keep_audio, open_audio
+from analysis.audio import WaitingAudio, open_audio
 from analysis.claiming import Claim
 from analysis.engines.clip import Checkpoint
 from analysis.errors import CancelRequested, ConsentChanged, LeaseLost
+from analysis.keeping import keep_audio
 from analysis.listening import Finding, listen
 from analysis.models import Analysis, Participant, Recording, Result
 from analysis.plan import Keeping, keeping, plan, unbind_absent_channels

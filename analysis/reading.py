@@ -1,6 +1,7 @@
 """Reading results: the gate, then opening only what the Permit names, and the read on the trail before anything leaves."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from django.db import transaction
 
 from analysis.errors import NotFinished, RecordingDeleted
 from analysis.models import Analysis, Result
+from analysis.redacting import Redaction, redact
 from analysis.sealed_results import result_context, result_keys
 from analysis.states import AnalysisState, RecordingState
 from analysis.submission import gate_request
@@ -19,7 +21,6 @@ from audit.events import EventName
 from consent import accesses, destruction, gate
 from consent.errors import ConsentDenied
 from consent.gate import Permit
-from consent.models import DestructionOrder
 from consent.vocabulary import Action, Scope
 from vault import sealing
 from vault.errors import KeyShredded
@@ -77,6 +78,8 @@ class ResultsView:
     decision: str
     results: tuple[OpenedResult, ...]
     withheld: tuple[Withheld, ...]
+    redaction: Redaction | None = None
+    """Set where personal data was taken out of `results`."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -85,11 +88,15 @@ class ResultsView:
             "decision": self.decision,
             "results": [result.as_json() for result in self.results],
             "withheld": [item.as_json() for item in self.withheld],
+            "redaction": self.redaction.as_json() if self.redaction is not None else None,
         }
 
 
-def read_results(analysis: Analysis, *, actor: Actor) -> ResultsView:
-    """Opens what may be read now. Raises `ConsentDenied` when nothing may, `NotFinished`, vault errors."""
+def read_results(analysis: Analysis, *, actor: Actor, redacted: bool = False) -> ResultsView:
+    """Opens what may be read now; with `redacted`, personal data is taken out of it before it leaves.
+
+    Raises `ConsentDenied` when nothing may be read, `NotFinished`, `RedactionImpossible`, vault errors.
+    """
     if analysis.recording.state == RecordingState.DELETED:
         raise RecordingDeleted("the recording was deleted, and its results with it")
     if analysis.state != AnalysisState.DONE:
@@ -98,6 +105,7 @@ def read_results(analysis: Analysis, *, actor: Actor) -> ResultsView:
     rows = list(analysis.results.prefetch_related("participants__subject").order_by("id"))
     request = gate_request(recording, [Scope(scope) for scope in analysis.scopes])
     denied: ConsentDenied | None = None
+    redaction: Redaction | None = None
     with transaction.atomic():
         try:
             permit = gate.require(
@@ -111,9 +119,10 @@ def read_results(analysis: Analysis, *, actor: Actor) -> ResultsView:
         except ConsentDenied as denial:
             denied = denial
         else:
-            orders = destruction.open_orders(permit.project, permit.purpose, sorted(permit.consent_epochs))
-            opened, withheld = _open_all(rows, permit, orders)
-            _record_read(analysis, permit, opened, actor)
+            opened, withheld = open_all(rows, permit)
+            if redacted:
+                opened, redaction = redact(opened)
+            _record_read(analysis, permit, opened, actor, redacted=redacted)
     if denied is not None:
         raise denied
     return ResultsView(
@@ -123,18 +132,19 @@ def read_results(analysis: Analysis, *, actor: Actor) -> ResultsView:
         decision=permit.decision,
         results=tuple(opened),
         withheld=tuple(withheld),
+        redaction=redaction,
     )
 
 
-def read_timeline(analysis: Analysis, *, actor: Actor) -> Timeline:
+def read_timeline(analysis: Analysis, *, actor: Actor, redacted: bool = False) -> Timeline:
     """The same read, assembled into one timeline of typed spans in seconds."""
-    view = read_results(analysis, actor=actor)
+    view = read_results(analysis, actor=actor, redacted=redacted)
     return assemble(view)
 
 
-def _open_all(
-    rows: list[Result], permit: Permit, orders: list[DestructionOrder]
-) -> tuple[list[OpenedResult], list[Withheld]]:
+def open_all(rows: Sequence[Result], permit: Permit) -> tuple[list[OpenedResult], list[Withheld]]:
+    """Those of the results that the Permit opens, and why each other one is withheld. Raises vault errors."""
+    orders = destruction.open_orders(permit.project, permit.purpose, sorted(permit.consent_epochs))
     opened: list[OpenedResult] = []
     withheld: list[Withheld] = []
     for row in rows:
@@ -175,7 +185,9 @@ def _open_all(
     return opened, withheld
 
 
-def _record_read(analysis: Analysis, permit: Permit, opened: list[OpenedResult], actor: Actor) -> None:
+def _record_read(
+    analysis: Analysis, permit: Permit, opened: list[OpenedResult], actor: Actor, *, redacted: bool
+) -> None:
     """Names whoever something was opened of, and says what of whom by their place: others in the recording were not read."""
     pairs = {(subject, result.scope) for result in opened for subject in result.subjects}
     people = sorted({subject for subject, _ in pairs})
@@ -191,6 +203,7 @@ def _record_read(analysis: Analysis, permit: Permit, opened: list[OpenedResult],
         detail={
             "scopes": sorted({result.scope for result in opened}),
             "results": len(opened),
+            **({"redacted": True} if redacted else {}),
             accesses.OPENED: accesses.opened(people, pairs),
         },
     )

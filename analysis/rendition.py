@@ -1,22 +1,21 @@
 """A recording without some of its channels: what is kept where somebody in it is to be left out. Pure, in flat memory."""
 
-import struct
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
 from analysis.engines.clip import SAMPLE_RATE, Samples
+from analysis.redaction import waves
+from analysis.redaction.blanking import Layout
 
 _FRAMES: Final = 16_384
 """Frames written at a time."""
-_LARGEST: Final = 0xFFFF_FFFF - 36
-"""Bytes of samples that a RIFF header can state."""
 
 
 def fits(channels: Sequence[Samples]) -> bool:
     """Whether a WAV file can hold the channels."""
-    return len(channels) * len(channels[0]) * 2 <= _LARGEST if channels else False
+    return waves.fits(_layout(channels), len(channels[0])) if channels else False
 
 
 def wav(channels: Sequence[Samples], silent: Collection[int]) -> Iterator[bytes]:
@@ -24,17 +23,22 @@ def wav(channels: Sequence[Samples], silent: Collection[int]) -> Iterator[bytes]
 
     A silent channel stays in its place, so that the others keep their numbers. Raises `ValueError` for what does not fit.
     """
-    if not fits(channels):
-        raise ValueError("a WAV file cannot hold that much")
-    count, frames = len(channels), len(channels[0])
-    size = count * frames * 2
-    yield b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt "
-    yield struct.pack("<IHHIIHH", 16, 1, count, SAMPLE_RATE, SAMPLE_RATE * count * 2, count * 2, 16)
-    yield b"data" + struct.pack("<I", size)
-    for start in range(0, frames, _FRAMES):
-        piece = np.zeros((min(_FRAMES, frames - start), count), dtype="<i2")
+    layout = _layout(channels)
+    yield waves.header(layout, len(channels[0]) * layout.frame)
+    yield from frames(channels, silent)
+
+
+def frames(channels: Sequence[Samples], silent: Collection[int]) -> Iterator[bytes]:
+    """The samples of that file, without its header."""
+    count = len(channels[0])
+    for start in range(0, count, _FRAMES):
+        piece = np.zeros((min(_FRAMES, count - start), len(channels)), dtype="<i2")
         for channel, samples in enumerate(channels):
             if channel not in silent:
                 heard = samples[start : start + _FRAMES]
                 piece[:, channel] = np.clip(np.round(heard * 32_767), -32_768, 32_767)
         yield piece.tobytes()
+
+
+def _layout(channels: Sequence[Samples]) -> Layout:
+    return Layout(len(channels), SAMPLE_RATE, 2)

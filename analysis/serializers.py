@@ -6,8 +6,19 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.api_fields import Code, Moment, PageParameters, StrictSerializer, WholeNumber, Word, Words
+from accounts.api_fields import (
+    Code,
+    Moment,
+    PageParameters,
+    QueryParameters,
+    StrictSerializer,
+    WholeNumber,
+    Word,
+    Words,
+)
 from analysis.models import Analysis, Recording
+from analysis.redaction.blanking import Fill
+from analysis.redaction.spans import DataType
 from analysis.states import AnalysisState, RecordingState, Stage
 from analysis.submission import MAX_PARTICIPANTS
 from analysis.timeline import SpanType
@@ -147,6 +158,44 @@ class AnalysisSerializer(Shape):
 # Results
 
 
+class RedactionParameters(QueryParameters):
+    redact = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Personal data is taken out of everything in the answer, and `redaction` says where it was. Refused where"
+        " somebody was heard of whom no transcript may be opened.",
+    )
+
+
+class RedactedAudioParameters(QueryParameters):
+    redact = serializers.BooleanField(required=False, default=True, help_text="May be said, and only be true.")
+    fill = Word(Fill, required=False, default=Fill.TONE, help_text="What is heard instead.")
+
+    def validate_redact(self, value: bool) -> bool:
+        if not value:
+            raise serializers.ValidationError(
+                "must be true: audio leaves redacted or not at all", code="invalid_choice"
+            )
+        return value
+
+
+class RedactedSpanSerializer(Shape):
+    type = Word(DataType)
+    start = serializers.FloatField(help_text="Seconds from the start of the recording.")
+    end = serializers.FloatField()
+    score = serializers.FloatField(help_text="0.0 to 1.0, not calibrated.")
+    recognizer = serializers.CharField()
+    subjects = serializers.ListField(child=serializers.CharField(), help_text="Everyone who may be heard there.")
+    channels = serializers.ListField(child=serializers.IntegerField())
+    result = serializers.CharField(help_text="The transcript that it was found in.")
+
+
+class RedactionSerializer(Shape):
+    name = serializers.CharField()
+    version = serializers.CharField()
+    spans = RedactedSpanSerializer(many=True)
+
+
 class WithheldSerializer(Shape):
     scope = Word(Scope)
     reason = serializers.CharField(help_text="`not_permitted`, or `destroyed`.")
@@ -175,6 +224,7 @@ class ResultsSerializer(Shape):
     decision = serializers.CharField(help_text="The decision under which these were opened.")
     results = ResultSerializer(many=True)
     withheld = WithheldSerializer(many=True)
+    redaction = RedactionSerializer(allow_null=True, help_text="Set where the answer was redacted.")
 
 
 class SpanSerializer(Shape):
@@ -202,3 +252,4 @@ class TimelineSerializer(Shape):
     summaries = serializers.ListField(child=serializers.DictField())
     models = serializers.ListField(child=serializers.DictField())
     withheld = WithheldSerializer(many=True)
+    redaction = RedactionSerializer(allow_null=True, help_text="Set where the answer was redacted.")

@@ -56,6 +56,8 @@ class Timeline:
     summaries: tuple[dict[str, Any], ...]
     models: tuple[dict[str, Any], ...]
     withheld: tuple[dict[str, Any], ...]
+    redaction: dict[str, Any] | None = None
+    """What was taken out of it, where it was redacted."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -85,6 +87,7 @@ def assemble(view: "ResultsView") -> Timeline:
         summaries=tuple(summaries),
         models=tuple({"scope": result.scope, "result": result.code, **result.model} for result in view.results),
         withheld=tuple(item.as_json() for item in view.withheld),
+        redaction=view.redaction.as_json() if view.redaction is not None else None,
     )
 
 

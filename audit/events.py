@@ -71,6 +71,7 @@ class EventName(StrEnum):
     ANALYSIS_CANCELLED = "analysis:job:cancelled"
     RESULTS_COMMITTED = "analysis:results:committed"
     RESULTS_READ = "analysis:results:read"
+    AUDIO_READ = "analysis:audio:read"
 
     # audit
     TRAIL_READ = "audit:trail:read"

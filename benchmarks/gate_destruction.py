@@ -10,7 +10,8 @@ import time
 
 from django.db import transaction
 
-from analysis import audio, claiming, tidying
+from analysis import claiming, tidying
+from analysis.keeping import keep_audio
 from analysis.models import Analysis, Recording, Result
 from analysis.plan import Keeping
 from analysis.sealed_results import result_context, result_keys
@@ -78,7 +79,7 @@ def _analysed(stage: Stage, person: Subject) -> None:
     request = gate_request(recording)
     permit = gate.require(request, action=Action.COMMIT, actor=ACTOR, object_code=job.code)
     how = Keeping(people=request.participants, silent=frozenset())
-    blob = audio.keep_audio(recording, permit, how, [], lambda fraction: None)
+    blob = keep_audio(recording, permit, how, [], lambda fraction: None)
     people = list(recording.participants.all())
     with transaction.atomic():
         for scope in set(stage.scopes) - {Scope.AUDIO_STORE}:

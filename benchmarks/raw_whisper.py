@@ -10,7 +10,6 @@ import json
 import statistics
 import sys
 import time
-import unicodedata
 import wave
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from analysis.engines.activity import SpeechActivity
 from analysis.engines.clip import SAMPLE_RATE, Clip, Samples, no_checkpoint
 from analysis.engines.manifest import load_manifest
 from analysis.engines.transcription import Transcriber, TranscriptionOptions
+from analysis.evaluation.words import normalized
 from benchmarks.figures import Figure, as_table, machine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,17 +53,6 @@ def transcribe(model: WhisperModel, audio: str | Clip, *, word_times: bool = Tru
         audio.samples if isinstance(audio, Clip) else audio, beam_size=BEAM_SIZE, word_timestamps=word_times
     )
     return " ".join(segment.text.strip() for segment in segments)
-
-
-def normalized(text: str) -> str:
-    """Text as it is compared for the word error rate: what was said, not how it is written.
-
-    Compatibility composed (NFKC) and in lower case; the titles Mr. and Mrs. spoken out; hyphens are spaces; apostrophes
-    stay, all other punctuation goes. Nothing else: no numbers, spellings or fillers are evened out.
-    """
-    text = unicodedata.normalize("NFKC", text).lower().replace("’", "'").replace("-", " ")
-    kept = "".join(character for character in text if character.isalnum() or character in " '")
-    return " ".join({"mr": "mister", "mrs": "missus"}.get(word, word) for word in kept.split())
 
 
 def word_error_rate(references: Sequence[str], texts: Sequence[str]) -> float:

@@ -24,11 +24,12 @@ OPENED: Final = "opened"
 
 _KINDS: Final[Mapping[str, AccessKind]] = {
     EventName.RESULTS_READ: AccessKind.RESULTS,
+    EventName.AUDIO_READ: AccessKind.AUDIO,
     EventName.SUBJECT_REVEALED: AccessKind.EXTERNAL_REFERENCE,
     EventName.RECEIPT_ISSUED: AccessKind.RECEIPT,
     EventName.STATEMENT_HEARD: AccessKind.SPOKEN_STATEMENT,
 }
-_OBJECTS: Final = (ObjectKind.ANALYSIS.value, ObjectKind.CONSENT.value)
+_OBJECTS: Final = (ObjectKind.ANALYSIS.value, ObjectKind.RECORDING.value, ObjectKind.CONSENT.value)
 """What was looked at, where it is not the person's own row."""
 
 

@@ -41,7 +41,7 @@ class AccessSerializer(Shape):
     kind = Word(AccessKind)
     by = AccessActorSerializer()
     scopes = serializers.ListField(child=Word(Scope), help_text="What was opened of this person; empty if it has none.")
-    object = AccessObjectSerializer(allow_null=True, help_text="The analysis or consent that was looked at.")
+    object = AccessObjectSerializer(allow_null=True, help_text="The analysis, recording or consent that was looked at.")
     decision = serializers.CharField(allow_null=True, help_text="The gate's decision that allowed it.")
     event = serializers.CharField(help_text="The audit event that says so.")
 

@@ -209,6 +209,7 @@ class AccessKind(StrEnum):
     """What of a person somebody looked at."""
 
     RESULTS = "results"
+    AUDIO = "audio"
     EXTERNAL_REFERENCE = "external_reference"
     RECEIPT = "receipt"
     SPOKEN_STATEMENT = "spoken_statement"

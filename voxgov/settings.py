@@ -235,6 +235,7 @@ VOXGOV_BODY_SECONDS = environment.integer("VOXGOV_BODY_SECONDS", 30, at_least=1)
 VOXGOV_MAX_AUDIO_BYTES = environment.integer("VOXGOV_MAX_AUDIO_BYTES", 4 * 1024**3)
 VOXGOV_THREADS = environment.integer("VOXGOV_THREADS", 2)
 VOXGOV_ASR_MODEL = environment.text("VOXGOV_ASR_MODEL", "whisper-base")
+VOXGOV_RECOGNIZERS = environment.text("VOXGOV_RECOGNIZERS", "").replace(",", " ").split()
 
 LOGGING = {
     "version": 1,

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from analysis import claiming, pipeline
-from analysis.audio import keep_audio
+from analysis.keeping import keep_audio
 from analysis.models import Analysis, Result
 from analysis.plan import Keeping
 from analysis.states import AnalysisState

@@ -25,7 +25,8 @@ from analysis.engines.transcription import (
 )
 from analysis.engines.transcription_decoding import ModelUnloadable, WhisperRuntime
 from analysis.engines.transcription_judging import TEMPERATURES, Hypothesis
-from benchmarks.raw_whisper import Spoken, joined, librivox, normalized, word_error_rate
+from analysis.evaluation.words import normalized
+from benchmarks.raw_whisper import Spoken, joined, librivox, word_error_rate
 from voxgov.environment import models_dir
 
 pytestmark = pytest.mark.models
