@@ -21,6 +21,7 @@ class SpanType(StrEnum):
     WORD = "word"
     SOUND = "sound"
     PAUSE = "pause"
+    FILLED_PAUSE = "filled_pause"
     PROSODY = "prosody"
     EXPRESSION = "expression"
 
@@ -121,6 +122,10 @@ def _transcript(result: "OpenedResult") -> Iterator[Span]:
 def _prosody(result: "OpenedResult") -> Iterator[Span]:
     for pause in result.body["pauses"]:
         yield _span(result, SpanType.PAUSE, pause, "pause", None)
+    # Results from before version 2 of the engine have none.
+    for filler in result.body.get("filled_pauses", ()):
+        details = {key: value for key, value in filler.items() if key not in ("start", "end")}
+        yield _span(result, SpanType.FILLED_PAUSE, filler, "filled pause", None, **details)
     for utterance in result.body["utterances"]:
         details = {key: value for key, value in utterance.items() if key not in ("start", "end")}
         yield _span(result, SpanType.PROSODY, utterance, str(utterance["final_movement"]), None, **details)
