@@ -176,7 +176,8 @@ def harmonics_to_noise(sound: NDArray[np.float64], hertz: Track, frames: NDArray
     strength = np.maximum((around @ _SINC).max(axis=1, initial=0.0), 1e-9)
     # Dividing by the window's own autocorrelation may overshoot: then by as much as it would have fallen short.
     strength = np.minimum(np.minimum(strength, 1 / strength), 1 - 1e-9)
-    return np.clip(10 * np.log10(strength / (1 - strength)), 0.0, CLEANEST)
+    ratios: NDArray[np.float64] = np.clip(10 * np.log10(strength / (1 - strength)), 0.0, CLEANEST)
+    return ratios
 
 
 def _cut_off_peaks(sound: NDArray[np.float64]) -> int:

@@ -109,7 +109,8 @@ def test_a_checkpoint_in_either_form_is_loaded_and_run(made: Any, tmp_path: Path
 def test_mean_pooling_says_what_the_published_head_says(tmp_path: Path) -> None:
     directory = mean_pooled(tmp_path / "model")
     weights = load_file(directory / "model.safetensors")
-    encoder = Wav2Vec2Model(Wav2Vec2Config(**SMALL)).eval()
+    encoder = Wav2Vec2Model(Wav2Vec2Config(**SMALL))
+    encoder.train(False)
     encoder.load_state_dict({n.removeprefix("wav2vec2."): t for n, t in weights.items() if n.startswith("wav2vec2.")})
     sound = torch.from_numpy(SOUND.samples[: 4 * SAMPLE_RATE].copy())
     sound = (sound - sound.mean()) / torch.sqrt(sound.var(correction=0) + 1e-7)
@@ -128,7 +129,8 @@ def test_mean_pooling_says_what_the_published_head_says(tmp_path: Path) -> None:
 def test_attentive_pooling_says_what_the_published_head_says(tmp_path: Path) -> None:
     directory = attentive(tmp_path / "model", layers=1)
     weights = load_file(directory / "model.safetensors")
-    encoder = WavLMModel(WavLMConfig(**SMALL)).eval()
+    encoder = WavLMModel(WavLMConfig(**SMALL))
+    encoder.train(False)
     encoder.load_state_dict({n.removeprefix("ssl_model."): t for n, t in weights.items() if n.startswith("ssl_model.")})
     sound = (torch.from_numpy(SOUND.samples[: 4 * SAMPLE_RATE].copy()) - 0.01) / (0.2 + 1e-6)
 

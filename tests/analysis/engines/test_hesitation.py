@@ -1,4 +1,7 @@
-"""Filled pauses, found by their sound: made fillers of known place, synthetic speech, and readings that have none."""
+"""Filled pauses, found by their sound: made fillers of known place, synthetic speech, and readings that have none.
+
+`python -m pytest -s tests/analysis/engines/test_hesitation.py` prints the rows that `docs/hearing.md` shows.
+"""
 
 import json
 from dataclasses import dataclass
@@ -108,6 +111,10 @@ def test_fillers_of_synthetic_speech_are_found_and_nothing_else_is(data: Path, n
     """Five fillers among eight sentences for each voice."""
     truth = json.loads((data / "hesitation" / "fillers.json").read_text(encoding="utf-8"))[name]
     total = score(in_noise(read(data / "hesitation" / f"{name}.flac"), below), truth)
+    print(
+        f"\n| {name} | {'none' if below is None else f'{below:.0f} dB below'} | {total.hit} | {total.missed} "
+        f"| {total.false} | {total.ending} |"
+    )
     assert total.hit >= (4 if below == 10.0 else 5)
     assert total.false == 0
     assert total.ending >= (5 if below is None else 2)

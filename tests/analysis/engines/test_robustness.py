@@ -26,16 +26,16 @@ def telephone(sound: Sound) -> Sound:
     narrow = narrow + noise(len(narrow) / SAMPLE_RATE, -65.0)
     coder, decoder = (av.CodecContext.create("pcm_mulaw", mode) for mode in ("w", "r"))
     for context in (coder, decoder):
-        context.sample_rate, context.layout = 8_000, "mono"  # type: ignore[attr-defined]  # they are audio contexts
-    coder.format = av.AudioFormat("s16")  # type: ignore[attr-defined]
+        context.sample_rate, context.layout = 8_000, "mono"
+    coder.format = av.AudioFormat("s16")
     frame = av.AudioFrame.from_ndarray(
         (narrow.clip(-1, 1) * 32_767).astype(np.int16)[None], format="s16", layout="mono"
     )
     frame.sample_rate = 8_000
     heard = [
         piece.to_ndarray()[0] / 32_768
-        for packet in [*coder.encode(frame), *coder.encode(None)]  # type: ignore[attr-defined]
-        for piece in decoder.decode(packet)  # type: ignore[attr-defined]
+        for packet in [*coder.encode(frame), *coder.encode(None)]
+        for piece in decoder.decode(packet)
     ]
     received = np.concatenate(heard)
     return np.asarray(np.fft.irfft(2 * np.fft.rfft(received), 2 * len(received)))
