@@ -9,23 +9,28 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.conf import settings
 
 from analysis.engines.clip import Checkpoint, Clip, ModelIdentity, Samples, Stretch
-from analysis.engines.manifest import Manifest, load_manifest
+from analysis.engines.manifest import Manifest, load_manifest, with_own
 from analysis.plan import Hearing
 from analysis.states import Stage
 from consent.vocabulary import Scope
 
 if TYPE_CHECKING:
     from analysis.engines.activity import SpeechActivity
-    from analysis.engines.emotion import AcousticArousal
+    from analysis.engines.disfluency import DisfluencyReader
+    from analysis.engines.emotion import EmotionEngine
+    from analysis.engines.incongruence import WordingReader
     from analysis.engines.nonverbal import NonverbalDetector
+    from analysis.engines.pitch import Track
     from analysis.engines.prosody import ProsodyAnalyzer
-    from analysis.engines.transcription import Transcriber
+    from analysis.engines.states import StateAnalyzer
+    from analysis.engines.transcription import Transcriber, Transcript
 
 Checkpoints = Callable[[Stage, float, float], Checkpoint]
 """Makes the checkpoint for one stage, which spans a part of the job's progress."""
@@ -83,16 +88,35 @@ class Engines:
         return ProsodyAnalyzer()
 
     @cached_property
-    def emotion(self) -> "AcousticArousal":
-        from analysis.engines.emotion import AcousticArousal
+    def disfluency(self) -> "DisfluencyReader":
+        from analysis.engines.disfluency import DisfluencyReader
 
-        return AcousticArousal()
+        return DisfluencyReader()
+
+    @cached_property
+    def emotion(self) -> "EmotionEngine":
+        from analysis.engines.emotion_choice import load
+
+        return load(self._manifest.model(settings.VOXGOV_EMOTION_MODEL), settings.VOXGOV_MODELS_DIR)
+
+    @cached_property
+    def states(self) -> "StateAnalyzer":
+        from analysis.engines.states import StateAnalyzer
+
+        return StateAnalyzer()
+
+    @cached_property
+    def wording(self) -> "WordingReader":
+        from analysis.engines.incongruence import WordingReader
+
+        return WordingReader()
 
 
 @lru_cache(maxsize=1)
 def engines() -> Engines:
     """This process's engines."""
-    return Engines(load_manifest())
+    shipped = load_manifest()
+    return Engines(with_own(shipped, Path(settings.VOXGOV_OWN_MODELS)) if settings.VOXGOV_OWN_MODELS else shipped)
 
 
 def listen(channels: Sequence[Samples], hearings: Sequence[Hearing], checkpoints: Checkpoints) -> list[Finding]:
@@ -117,23 +141,79 @@ def _hear(clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, 
     if scopes & {Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.PROSODY, Scope.EMOTION}:
         speech = box.activity.run(clip, part(Stage.LISTENING, 0.0, 0.1))
     found: list[Finding] = []
+    transcript = None
     if scopes & {Scope.TRANSCRIBE, Scope.LANGUAGE}:
-        found.extend(_transcribe(box, clip, speech, hearing, part(Stage.TRANSCRIBING, 0.1, 0.7)))
+        transcript, heard = _transcribe(box, clip, speech, hearing, part(Stage.TRANSCRIBING, 0.1, 0.7))
+        found.extend(heard)
+    # Words are for nobody who may not transcribe, whatever else they were recognized for.
+    words = transcript if Scope.TRANSCRIBE in scopes else None
     if Scope.NONVERBAL in scopes:
         events = box.nonverbal.run(clip, part(Stage.SOUNDS, 0.7, 0.8))
         found.append(_finding(hearing, Scope.NONVERBAL, dataclasses.asdict(events), events.model))
-    if Scope.PROSODY in scopes:
-        prosody = box.prosody.run(clip, speech, part(Stage.PROSODY, 0.8, 0.9))
-        found.append(_finding(hearing, Scope.PROSODY, dataclasses.asdict(prosody), prosody.model))
-    if Scope.EMOTION in scopes:
-        expressed = box.emotion.run(clip, speech, part(Stage.EXPRESSION, 0.9, 1.0))
-        found.append(_finding(hearing, Scope.EMOTION, dataclasses.asdict(expressed), expressed.model))
+    if scopes & {Scope.PROSODY, Scope.EMOTION}:
+        from analysis.engines.pitch import track
+
+        # The most costly measurement, made once for every engine that rests on it.
+        hertz = track(clip.samples, part(Stage.PROSODY, 0.8, 0.85))
+        if Scope.PROSODY in scopes:
+            found.extend(_measure(box, _Heard(clip, speech, hearing, hertz, words), part(Stage.PROSODY, 0.85, 0.9)))
+        if Scope.EMOTION in scopes:
+            voice = _Heard(clip, speech, hearing, hertz, words)
+            found.extend(_express(box, voice, part(Stage.EXPRESSION, 0.9, 0.95), part(Stage.EXPRESSION, 0.95, 1.0)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What engines of one clip share. `words` only where `speech.transcribe` is permitted: what uses them rests on it too."""
+
+    clip: Clip
+    speech: Sequence[Stretch]
+    hearing: Hearing
+    hertz: "Track"
+    words: "Transcript | None"
+
+    @property
+    def one_voice(self) -> bool:
+        return len(self.hearing.people) == 1
+
+
+def _measure(box: Engines, heard: _Heard, checkpoint: Checkpoint) -> list[Finding]:
+    prosody = box.prosody.run(heard.clip, heard.speech, checkpoint, hertz=heard.hertz, one_voice=heard.one_voice)
+    found = [_finding(heard.hearing, Scope.PROSODY, dataclasses.asdict(prosody), prosody.model)]
+    if heard.words is not None:
+        words = [word for utterance in heard.words.utterances for word in utterance.words]
+        broken = box.disfluency.run(words)
+        body = dataclasses.asdict(broken)
+        found.append(_finding(heard.hearing, Scope.PROSODY, body, broken.model, Scope.TRANSCRIBE))
+    return found
+
+
+def _express(box: Engines, heard: _Heard, first: Checkpoint, second: Checkpoint) -> list[Finding]:
+    """What is said of a state: by windows, against a baseline, and, where words are permitted, beside the wording."""
+    from analysis.engines.emotion import valence_of, without_valence
+
+    expressed = box.emotion.run(heard.clip, heard.speech, first, hertz=heard.hertz)
+    arousal = dataclasses.asdict(without_valence(expressed))
+    found = [_finding(heard.hearing, Scope.EMOTION, arousal, expressed.model)]
+    states = box.states.run(heard.clip, heard.speech, second, hertz=heard.hertz, one_voice=heard.one_voice)
+    found.append(_finding(heard.hearing, Scope.EMOTION, dataclasses.asdict(states), states.model))
+    if heard.words is None:
+        return found
+    valence = valence_of(expressed)
+    if valence is not None:
+        body = dataclasses.asdict(valence)
+        found.append(_finding(heard.hearing, Scope.EMOTION, body, expressed.model, Scope.TRANSCRIBE))
+    wording = box.wording.run(
+        heard.clip, heard.words.utterances, heard.words.language, heard.hertz, one_voice=heard.one_voice
+    )
+    found.append(_finding(heard.hearing, Scope.EMOTION, dataclasses.asdict(wording), wording.model, Scope.TRANSCRIBE))
     return found
 
 
 def _transcribe(
     box: Engines, clip: Clip, speech: Sequence[Stretch], hearing: Hearing, checkpoint: Checkpoint
-) -> list[Finding]:
+) -> "tuple[Transcript, list[Finding]]":
     """One pass gives words and language; each is kept only under its own scope."""
     from analysis.engines.transcription import TranscriptionOptions
 
@@ -145,12 +225,13 @@ def _transcribe(
         found.append(_finding(hearing, Scope.TRANSCRIBE, body, transcript.model))
     if Scope.LANGUAGE in hearing.scopes:
         found.append(_finding(hearing, Scope.LANGUAGE, language, transcript.model))
-    return found
+    return transcript, found
 
 
-def _finding(hearing: Hearing, scope: Scope, body: dict[str, Any], model: ModelIdentity) -> Finding:
+def _finding(hearing: Hearing, scope: Scope, body: dict[str, Any], model: ModelIdentity, *also: Scope) -> Finding:
+    """`also` names the other scopes that it was derived under."""
     body.pop("model", None)
-    return Finding(hearing, scope, frozenset({scope}), body, model)
+    return Finding(hearing, scope, frozenset({scope, *also}), body, model)
 
 
 def _mix(channels: Sequence[Samples]) -> Samples:

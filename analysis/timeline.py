@@ -21,8 +21,16 @@ class SpanType(StrEnum):
     WORD = "word"
     SOUND = "sound"
     PAUSE = "pause"
+    FILLED_PAUSE = "filled_pause"
     PROSODY = "prosody"
+    REPETITION = "repetition"
+    RESTART = "restart"
     EXPRESSION = "expression"
+    STRESS = "stress"
+    TONE_SHIFT = "tone_shift"
+    WORDING = "wording"
+    DELIVERY = "delivery"
+    INCONGRUENCE = "incongruence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +109,7 @@ def _spans(result: "OpenedResult") -> Iterator[Span]:
         case Scope.PROSODY:
             yield from _prosody(result)
         case Scope.EMOTION:
-            for window in result.body["windows"]:
-                yield _span(
-                    result,
-                    SpanType.EXPRESSION,
-                    window,
-                    window["label"],
-                    window["confidence"],
-                    arousal=window["arousal"],
-                    valence=window["valence"],
-                    validated=result.model.get("validated", False),
-                )
+            yield from _states(result)
 
 
 def _transcript(result: "OpenedResult") -> Iterator[Span]:
@@ -122,11 +120,34 @@ def _transcript(result: "OpenedResult") -> Iterator[Span]:
 
 
 def _prosody(result: "OpenedResult") -> Iterator[Span]:
-    for pause in result.body["pauses"]:
+    for disfluency in result.body.get("disfluencies", ()):
+        yield _span(result, SpanType(disfluency["kind"]), disfluency, disfluency["words"], None)
+    for pause in result.body.get("pauses", ()):
         yield _span(result, SpanType.PAUSE, pause, "pause", None)
-    for utterance in result.body["utterances"]:
+    # Results from before version 2 of the engine have none.
+    for filler in result.body.get("filled_pauses", ()):
+        details = {key: value for key, value in filler.items() if key not in ("start", "end")}
+        yield _span(result, SpanType.FILLED_PAUSE, filler, "filled pause", None, **details)
+    for utterance in result.body.get("utterances", ()):
         details = {key: value for key, value in utterance.items() if key not in ("start", "end")}
         yield _span(result, SpanType.PROSODY, utterance, str(utterance["final_movement"]), None, **details)
+
+
+def _states(result: "OpenedResult") -> Iterator[Span]:
+    """Each engine of expressed states has its own kinds of pieces; all of them say whether they were validated."""
+    validated = result.model.get("validated", False)
+    kinds = {
+        "windows": (SpanType.EXPRESSION, "label"),
+        "stress": (SpanType.STRESS, "label"),
+        "tone_shifts": (SpanType.TONE_SHIFT, "direction"),
+        "wording": (SpanType.WORDING, "label"),
+        "delivery": (SpanType.DELIVERY, "shape"),
+        "incongruences": (SpanType.INCONGRUENCE, "label"),
+    }
+    for member, (kind, label) in kinds.items():
+        for piece in result.body.get(member, ()):
+            details = {key: value for key, value in piece.items() if key not in ("start", "end", label, "confidence")}
+            yield _span(result, kind, piece, piece[label], piece.get("confidence"), **details, validated=validated)
 
 
 def _span(

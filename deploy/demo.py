@@ -377,7 +377,7 @@ def describe(span: dict[str, Any]) -> str:
     details = span["details"]
     match span["type"]:
         case "expression":
-            arousal = "unknown" if details["arousal"] is None else f"{details['arousal']:.2f}"
+            arousal = "unknown" if details.get("arousal") is None else f"{details['arousal']:.2f}"
             return f"expressed: {span['label']} (arousal {arousal}, not validated)"
         case "prosody":
             moved, median = details["final_semitones"], details["f0_median_hz"]

@@ -236,6 +236,9 @@ VOXGOV_MAX_AUDIO_BYTES = environment.integer("VOXGOV_MAX_AUDIO_BYTES", 4 * 1024*
 VOXGOV_THREADS = environment.integer("VOXGOV_THREADS", 2)
 VOXGOV_ASR_MODEL = environment.text("VOXGOV_ASR_MODEL", "whisper-base")
 VOXGOV_RECOGNIZERS = environment.text("VOXGOV_RECOGNIZERS", "").replace(",", " ").split()
+VOXGOV_EMOTION_MODEL = environment.text("VOXGOV_EMOTION_MODEL", "acoustic-arousal")
+# A manifest of the operator's own models, in the form of analysis/engines/models.toml.
+VOXGOV_OWN_MODELS = environment.text("VOXGOV_OWN_MODELS", "")
 
 LOGGING = {
     "version": 1,

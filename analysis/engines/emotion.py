@@ -7,7 +7,7 @@ None here: no acoustic correlate of it is documented well enough.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import ceil
 from typing import Protocol
@@ -15,7 +15,7 @@ from typing import Protocol
 from analysis.engines import arousal, own_code
 from analysis.engines.clip import Checkpoint, Clip, ModelIdentity, Stretch
 from analysis.engines.levels import within
-from analysis.engines.pitch import track
+from analysis.engines.pitch import Track, track
 
 UNKNOWN = "unknown"
 """The label of a window about which an engine says nothing."""
@@ -27,6 +27,8 @@ LONGEST_WINDOW = 6.0
 """Seconds."""
 SHORTEST_WINDOW = 1.0
 """Seconds. Shorter windows are unknown to every engine."""
+LEAST_CONFIDENCE = 0.15
+"""Below it the default engine abstains: less than a second of voice, with little other speech to compare it with."""
 _JOINED_GAP = 0.6
 """Seconds of silence across which stretches of speech share a window."""
 _TRACK_SHARE = 0.9
@@ -98,9 +100,14 @@ class ExpressedEmotion:
 
 
 class EmotionEngine(Protocol):
-    """What every engine of expressed emotion does. It looks at `speech` alone and may answer "unknown" for all of it."""
+    """What every engine of expressed emotion does. It looks at `speech` alone and may answer "unknown" for all of it.
 
-    def run(self, clip: Clip, speech: Sequence[Stretch], checkpoint: Checkpoint) -> ExpressedEmotion: ...
+    `hertz` is F0 of the whole clip every 10 ms, where somebody has it already; engines that need none ignore it.
+    """
+
+    def run(
+        self, clip: Clip, speech: Sequence[Stretch], checkpoint: Checkpoint, *, hertz: Track | None = None
+    ) -> ExpressedEmotion: ...
 
 
 def windows(clip: Clip, speech: Sequence[Stretch]) -> tuple[Stretch, ...]:
@@ -141,22 +148,77 @@ def summarize(found: Sequence[ExpressedWindow]) -> ExpressionSummary:
     )
 
 
+def without_valence(found: ExpressedEmotion) -> ExpressedEmotion:
+    """The same answer with nothing said about valence, for where words are not permitted.
+
+    Models that judge valence by ear were found to do so by the words that they recognize on the way (Wagner et al. 2023).
+    """
+    kept = tuple(
+        replace(window, valence=None, scores=tuple(score for score in window.scores if score.name.lower() != "valence"))
+        for window in found.windows
+    )
+    return replace(found, windows=kept, summary=summarize(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class ValenceWindow:
+    """Valence of one window, 0.0 to 1.0; None, and the label "unknown", where the engine says nothing."""
+
+    start: float
+    end: float
+    label: str
+    valence: float | None
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressedValence:
+    """The valence of an answer by itself, which rests on the permission to hear words as well."""
+
+    windows: tuple[ValenceWindow, ...]
+    model: ModelIdentity
+
+
+def valence_of(found: ExpressedEmotion) -> ExpressedValence | None:
+    """None for an engine that says nothing about valence."""
+    if all(window.valence is None for window in found.windows):
+        return None
+    kept = (
+        ValenceWindow(
+            window.start,
+            window.end,
+            UNKNOWN if window.valence is None else "valence",
+            window.valence,
+            window.confidence,
+        )
+        for window in found.windows
+    )
+    return ExpressedValence(tuple(kept), found.model)
+
+
 class AcousticArousal:
     """The default engine: arousal from level, pitch, liveliness, rate and brightness of the voice. Not validated.
 
-    It holds nothing but its identity; one may serve many clips side by side.
+    A window with less confidence than `threshold` (0.0 to 1.0) is unknown; its cues are given all the same. It holds
+    nothing else; one may serve many clips side by side.
     """
 
-    def __init__(self) -> None:
-        self._identity = own_code.identity("acoustic-arousal", "1", MODULES)
+    def __init__(self, *, threshold: float = LEAST_CONFIDENCE) -> None:
+        if not 0.0 <= threshold <= 1.0:
+            raise ValueError(f"threshold is 0.0 to 1.0, not {threshold}")
+        self._threshold = threshold
+        self._identity = own_code.identity("acoustic-arousal", "2", MODULES)
 
-    def run(self, clip: Clip, speech: Sequence[Stretch], checkpoint: Checkpoint) -> ExpressedEmotion:
-        """Arousal per window; unknown where less than 0.5 s of it is voiced.
+    def run(
+        self, clip: Clip, speech: Sequence[Stretch], checkpoint: Checkpoint, *, hertz: Track | None = None
+    ) -> ExpressedEmotion:
+        """Arousal per window; unknown where less than 0.5 s of it is voiced, or confidence is below the threshold.
 
         At most 20 s of audio are worked on between two calls of `checkpoint`.
         """
         spans = windows(clip, speech)
-        hertz = track(clip.samples, lambda fraction: checkpoint(_TRACK_SHARE * fraction)) if spans else None
+        if hertz is None and spans:
+            hertz = track(clip.samples, lambda fraction: checkpoint(_TRACK_SHARE * fraction))
         measured: list[arousal.Cues | None] = []
         for index, span in enumerate(spans):
             long_enough = span.duration >= SHORTEST_WINDOW and hertz is not None
@@ -165,13 +227,16 @@ class AcousticArousal:
         checkpoint(1.0)
         every = [cues for cues in measured if cues is not None]
         found = tuple(
-            unknown_window(span) if cues is None else _window(span, arousal.estimate(cues, every))
+            unknown_window(span) if cues is None else _window(span, arousal.estimate(cues, every), self._threshold)
             for span, cues in zip(spans, measured, strict=True)
         )
         return ExpressedEmotion(found, summarize(found), self._identity)
 
 
-def _window(span: Stretch, estimate: arousal.Estimate) -> ExpressedWindow:
+def _window(span: Stretch, estimate: arousal.Estimate, threshold: float) -> ExpressedWindow:
+    cues = tuple(Score(name, value) for name, value in estimate.cues)
+    if estimate.confidence < threshold:
+        return unknown_window(span, cues)
     if estimate.arousal >= arousal.HIGH:
         label = ArousalLabel.HIGH
     elif estimate.arousal <= arousal.LOW:
@@ -185,7 +250,7 @@ def _window(span: Stretch, estimate: arousal.Estimate) -> ExpressedWindow:
         arousal=estimate.arousal,
         valence=None,
         confidence=estimate.confidence,
-        scores=tuple(Score(name, value) for name, value in estimate.cues),
+        scores=cues,
     )
 
 

@@ -23,6 +23,7 @@ from analysis.engines.emotion import (
     unknown_window,
     windows,
 )
+from analysis.engines.pitch import Track
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -42,30 +43,47 @@ class TransformersEmotion:
     """The engine on one loaded model. One may serve many clips, one after another."""
 
     def __init__(
-        self, model: Any, extractor: Any, identity: ModelIdentity, *, threshold: float, device: torch.device
+        self,
+        model: Any,
+        extractor: Any,
+        identity: ModelIdentity,
+        *,
+        threshold: float,
+        temperature: float,
+        device: torch.device,
     ) -> None:
         self._model = model
         self._extractor = extractor
         self._identity = identity
         self._threshold = threshold
+        self._temperature = temperature
         self._device = device
         self._labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
 
     @classmethod
     def load(
-        cls, directory: Path, identity: ModelIdentity, *, threshold: float = 0.5, device: Device = "auto"
+        cls,
+        directory: Path,
+        identity: ModelIdentity,
+        *,
+        threshold: float = 0.5,
+        temperature: float = 1.0,
+        device: Device = "auto",
     ) -> "TransformersEmotion":
         """Loads `config.json`, `preprocessor_config.json` and the safetensors in `directory`.
 
-        `threshold` (0.0 to 1.0) is the probability below which a window is unknown.
+        `threshold` (0.0 to 1.0) is the probability below which a window is unknown; `temperature` (above 0.0) is what
+        `calibration` found on labelled speech, and 1.0 where nobody looked.
 
         Raises:
             EmotionModelUnloadable: files are missing or damaged, weights are pickled or incomplete, the model wants code
                 of its own, another sampling rate or more than one label at a time, or its labels have no names.
-            ValueError: `threshold` is out of range.
+            ValueError: `threshold` or `temperature` is out of range.
         """
         if not 0.0 <= threshold <= 1.0:
             raise ValueError(f"threshold is 0.0 to 1.0, not {threshold}")
+        if not temperature > 0.0:
+            raise ValueError(f"temperature is above 0.0, not {temperature}")
         _require_no_remote_code(directory)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -84,10 +102,22 @@ class TransformersEmotion:
             raise EmotionModelUnloadable(f"{directory.name} lacks weights: {_first(loading['missing_keys'])}")
         _require_usable(directory.name, model.config, extractor)
         chosen = torch.device(device)
-        return cls(model.to(chosen).eval(), extractor, identity, threshold=threshold, device=chosen)
+        return cls(
+            model.to(chosen).eval(),
+            extractor,
+            identity,
+            threshold=threshold,
+            temperature=temperature,
+            device=chosen,
+        )
 
-    def run(self, clip: Clip, speech: Sequence[Stretch], checkpoint: Checkpoint) -> ExpressedEmotion:
-        """A label per window; at most thirty seconds of audio are in a batch between two calls of `checkpoint`."""
+    def run(
+        self, clip: Clip, speech: Sequence[Stretch], checkpoint: Checkpoint, *, hertz: Track | None = None
+    ) -> ExpressedEmotion:
+        """A label per window; at most thirty seconds of audio are in a batch between two calls of `checkpoint`.
+
+        `hertz` is not needed.
+        """
         spans = windows(clip, speech)
         found: dict[Stretch, ExpressedWindow] = {}
         for batch in _batches(span for span in spans if span.duration >= SHORTEST_WINDOW):
@@ -101,7 +131,7 @@ class TransformersEmotion:
     def _classify(self, clip: Clip, batch: Sequence[Stretch]) -> Iterator[ExpressedWindow]:
         sound = [_samples(clip, span) for span in batch]
         inputs = self._extractor(sound, sampling_rate=SAMPLE_RATE, return_tensors="pt", padding=True).to(self._device)
-        probabilities = torch.softmax(self._model(**inputs).logits.float(), dim=-1).cpu().tolist()
+        probabilities = torch.softmax(self._model(**inputs).logits.float() / self._temperature, dim=-1).cpu().tolist()
         return (self._window(span, row) for span, row in zip(batch, probabilities, strict=True))
 
     def _window(self, span: Stretch, probabilities: Sequence[float]) -> ExpressedWindow:

@@ -8,7 +8,7 @@ import hashlib
 import importlib.util
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
@@ -96,7 +96,7 @@ class ModelEntry:
     """One model. `validated` says whether its output was measured against human judgement for its intended use.
 
     `installed` names the Python package whose own files are the weights; `modules` names the engine sources that are
-    the whole of a model without weights. Such models are not fetched.
+    the whole of a model without weights. Such models are not fetched. `parameters` are numbers that its engine takes.
     """
 
     name: str
@@ -114,6 +114,7 @@ class ModelEntry:
     packs: tuple[str, ...] = ()
     installed: str = ""
     modules: tuple[str, ...] = ()
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -205,6 +206,15 @@ def load_manifest(path: Path | None = None) -> Manifest:
     return Manifest(models)
 
 
+def with_own(shipped: Manifest, path: Path) -> Manifest:
+    """The shipped models and those of an operator's own manifest, which may name none of the shipped. Raises `ManifestInvalid`."""
+    own = load_manifest(path)
+    again = sorted(set(own.models) & set(shipped.models))
+    if again:
+        raise ManifestInvalid(f"{path} names models that come with voxgov: {', '.join(again)}.")
+    return Manifest({**shipped.models, **own.models})
+
+
 _checked: dict[Path, tuple[str, int, int]] = {}
 
 
@@ -244,6 +254,7 @@ def _entry(name: str, table: dict[str, Any]) -> ModelEntry:
         sources=tuple(_source(source) for source in given.pop("sources", ())),
         packs=tuple(given.pop("packs", ())),
         modules=tuple(given.pop("modules", ())),
+        parameters={str(key): float(value) for key, value in given.pop("parameters", {}).items()},
         **given,
     )
     if not entry.files and not entry.modules:

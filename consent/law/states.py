@@ -9,45 +9,15 @@ from typing import Any, Final
 from consent.errors import StateOutsideEmotion
 from consent.vocabulary import Scope
 
-STATES: Final = frozenset(
-    {
-        *(
-            "affect",
-            "anger",
-            "anxiety",
-            "arousal",
-            "attitude",
-            "boredom",
-            "confidence_of_speaker",
-            "deception",
-            "depression",
-        ),
-        *(
-            "disgust",
-            "distress",
-            "dominance",
-            "emotion",
-            "emotions",
-            "engagement",
-            "expressed",
-            "expression",
-            "fatigue",
-        ),
-        *(
-            "fear",
-            "frustration",
-            "happiness",
-            "incongruence",
-            "intent",
-            "interest",
-            "joy",
-            "mood",
-            "sadness",
-            "sarcasm",
-        ),
-        *("satisfaction", "sentiment", "state", "stress", "surprise", "tone", "tone_shift", "trust", "valence"),
-    }
-)
+_NAMES: Final = """
+    affect agitation anger anxiety arousal attitude boredom calmness confidence_of_speaker congruence deception delivery
+    depression disgust distress dominance emotion emotions engagement excitement expressed expression fatigue fear
+    frustration happiness incongruence incongruences intent interest irritation joy mood nervousness polarity sadness sarcasm
+    satisfaction sentiment sincerity state states stress stress_index stress_index_mean stress_raised stress_unknown
+    stress_usual stress_windows surprise tension tone tone_shift tone_shifts trust valence wording wording_evidence
+    wording_valence_mean
+"""
+STATES: Final = frozenset(_NAMES.split())
 """Names under which a result would say something about a state."""
 
 

@@ -88,8 +88,37 @@ def test_speech_is_analysed_under_consent_and_read_as_one_timeline(world: World,
     assert all(0 <= span.start <= span.end <= timeline.duration + 0.01 for span in timeline.spans)
     assert {model["scope"] for model in timeline.models} == {scope.value for scope in scopes}
     assert not next(model for model in timeline.models if model["scope"] == Scope.EMOTION)["validated"]
+    assert {"stress", "wording", "delivery"} <= types
     json.dumps(timeline.as_json())
     assert "analysis:results:read" in events(world)
+
+
+def test_what_rests_on_words_is_a_result_of_its_own_and_goes_with_them(world: World, speech: bytes) -> None:
+    scopes = (Scope.TRANSCRIBE, Scope.PROSODY, Scope.EMOTION)
+    world.consent(*scopes)
+    job = run(world.upload(speech, *scopes))
+    view = reading.read_results(job, actor=ACTOR)
+    rests = {(result.model["name"], result.scope): set(result.rests_on) for result in view.results}
+    words = {"speech.transcribe"}
+    assert rests["prosody", "speech.prosody"] == {"speech.prosody"}
+    assert rests["disfluency", "speech.prosody"] == {"speech.prosody"} | words
+    assert rests["acoustic-arousal", "voice.emotion"] == rests["acoustic-states", "voice.emotion"] == {"voice.emotion"}
+    assert rests["wording-and-delivery", "voice.emotion"] == {"voice.emotion"} | words
+
+    withdrawal.withdraw(world.subject, scopes=[Scope.TRANSCRIBE], actor=ACTOR)
+
+    left = {result.model["name"] for result in reading.read_results(job, actor=ACTOR).results}
+    assert left == {"prosody", "acoustic-arousal", "acoustic-states"}
+
+
+def test_without_words_nothing_is_said_about_wording_or_valence(world: World, speech: bytes) -> None:
+    scopes = (Scope.LANGUAGE, Scope.PROSODY, Scope.EMOTION)
+    world.consent(*scopes)
+    timeline = reading.read_timeline(run(world.upload(speech, *scopes)), actor=ACTOR)
+    types = {span.type.value for span in timeline.spans}
+    assert "stress" in types
+    assert not types & {"word", "utterance", "wording", "delivery", "incongruence", "repetition", "restart"}
+    assert all(span.details["valence"] is None for span in timeline.spans if span.type == "expression")
 
 
 def test_without_speech_language_the_language_is_not_returned(world: World, speech: bytes) -> None:

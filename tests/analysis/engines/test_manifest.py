@@ -11,7 +11,18 @@ from typing import Any
 
 import pytest
 
-from analysis.engines import carriers, emotion, manifest, model_pack, own_code, prosody
+from analysis.engines import (
+    carriers,
+    disfluency,
+    emotion,
+    emotion_choice,
+    incongruence,
+    manifest,
+    model_pack,
+    own_code,
+    prosody,
+    states,
+)
 from analysis.engines.manifest import load_manifest
 
 WEIGHTS = bytes(range(256)) * 40
@@ -59,7 +70,16 @@ def test_the_voice_activity_weights_that_are_installed_are_the_named_ones(tmp_pa
     assert (directory / "data" / "silero_vad.jit").is_file()
 
 
-@pytest.mark.parametrize(("name", "modules"), [("prosody", prosody.MODULES), ("acoustic-arousal", emotion.MODULES)])
+@pytest.mark.parametrize(
+    ("name", "modules"),
+    [
+        ("prosody", prosody.MODULES),
+        ("acoustic-arousal", emotion.MODULES),
+        ("acoustic-states", states.MODULES),
+        ("disfluency", disfluency.MODULES),
+        ("wording-and-delivery", incongruence.MODULES),
+    ],
+)
 def test_an_engine_without_weights_is_identified_by_its_sources_here_and_in_its_results(
     name: str, modules: tuple[str, ...]
 ) -> None:
@@ -68,6 +88,43 @@ def test_an_engine_without_weights_is_identified_by_its_sources_here_and_in_its_
     assert set(entry.modules) == set(modules)
     assert own_code.identity(name, entry.version, modules) == entry.identity()
     assert entry.identity().validated is False
+
+
+OWN = """
+schema = 1
+[models.own-dimensions]
+task = "expressed emotion"
+engine = "transformers-dimensions"
+version = "1"
+licence = "MIT"
+licence_class = "permissive"
+languages = ["en"]
+intended_use = "Trials."
+limits = ["Not measured."]
+validated = false
+parameters = { threshold = 0.4 }
+files = [{ path = "model.safetensors", size = 3, sha256 = "00" }]
+"""
+
+
+def test_an_operators_own_models_stand_beside_the_shipped_ones_and_replace_none(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(OWN, encoding="utf-8")
+    both = manifest.with_own(load_manifest(), path)
+    assert both.model("own-dimensions").parameters == {"threshold": 0.4}
+    assert both.model("yamnet") == load_manifest().model("yamnet")
+    with pytest.raises(manifest.ModelMissing):
+        emotion_choice.load(both.model("own-dimensions"), tmp_path)
+    path.write_text(OWN.replace("own-dimensions", "yamnet"), encoding="utf-8")
+    with pytest.raises(manifest.ManifestInvalid, match="yamnet"):
+        manifest.with_own(load_manifest(), path)
+
+
+def test_the_manifest_chooses_the_engine_of_expressed_emotion(tmp_path: Path) -> None:
+    shipped = load_manifest()
+    assert isinstance(emotion_choice.load(shipped.model("acoustic-arousal"), tmp_path), emotion.AcousticArousal)
+    with pytest.raises(manifest.ManifestInvalid, match="no engine of expressed emotion"):
+        emotion_choice.load(shipped.model("yamnet"), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""Spans of the timeline from what the engines of voice answer: kinds, places, and what each says of itself."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from analysis.engines.clip import Stretch, no_checkpoint
+from analysis.engines.disfluency import DisfluencyReader
+from analysis.engines.emotion import ExpressedValence, ValenceWindow
+from analysis.engines.prosody import ProsodyAnalyzer
+from analysis.reading import OpenedResult, ResultsView
+from analysis.timeline import Span, SpanType, assemble
+from consent.vocabulary import Scope
+from tests.analysis.engines.signals import read
+from tests.analysis.engines.test_states import FINE, USUAL, said, spoken, states_of
+
+
+@dataclass(frozen=True)
+class Word:
+    text: str
+    start: float
+    end: float
+
+
+def spans(scope: Scope, answer: Any) -> list[Span]:
+    """Of one result, sealed and opened as JSON."""
+    body = json.loads(json.dumps(asdict(answer), allow_nan=False))
+    model = body.pop("model")
+    result = OpenedResult("r-1", scope, (scope,), ("anna",), ("customer",), (0,), model, "d-1", datetime.now(UTC), body)
+    return list(assemble(ResultsView("a-1", "c-1", 60.0, "d-1", (result,), ())).spans)
+
+
+def test_filled_pauses_are_spans_with_what_was_measured(data: Path) -> None:
+    sound = read(data / "hesitation" / "en-us.flac")
+    found = spans(Scope.PROSODY, ProsodyAnalyzer().run(sound, [Stretch(0.0, sound.duration)], no_checkpoint))
+    fillers = [span for span in found if span.type is SpanType.FILLED_PAUSE]
+    assert len(fillers) == 5
+    assert {span.details["ending"] for span in fillers} == {"vowel", "nasal"}
+    assert {SpanType.PAUSE, SpanType.PROSODY} <= {span.type for span in found}
+
+
+def test_repetitions_and_restarts_are_spans_beside_prosody() -> None:
+    words = [
+        Word(text, index * 0.3, index * 0.3 + 0.2) for index, text in enumerate(["we", "we", "was-", "we", "went"])
+    ]
+    found = spans(Scope.PROSODY, DisfluencyReader().run(words))
+    assert [(span.type, span.label) for span in found] == [(SpanType.REPETITION, "we"), (SpanType.RESTART, "we")]
+
+
+def test_states_are_spans_that_say_they_are_not_validated() -> None:
+    found = spans(Scope.EMOTION, states_of(*USUAL, spoken(165.0, -14.0, rate=5.5)))
+    assert [span.label for span in found if span.type is SpanType.STRESS] == ["unknown"] * 5 + ["usual"] * 2 + [
+        "raised"
+    ]
+    (shift,) = (span for span in found if span.type is SpanType.TONE_SHIFT)
+    assert (shift.label, shift.start) == ("raised", 35.0)
+    assert {cue["name"] for cue in shift.details["cues"]} >= {"f0", "level"}
+    assert all(span.details["validated"] is False for span in found)
+
+
+def test_incongruence_is_a_span_with_both_pieces_of_evidence() -> None:
+    found = spans(Scope.EMOTION, said(FINE, -6.0))
+    assert {span.type for span in found} == {SpanType.WORDING, SpanType.DELIVERY, SpanType.INCONGRUENCE}
+    (marker,) = (span for span in found if span.type is SpanType.INCONGRUENCE)
+    assert marker.details["wording_evidence"] == ["fine"]
+    assert marker.details["delivery"]["shape"] == "falling"
+
+
+def test_valence_by_itself_is_a_span_of_expression() -> None:
+    model = said(FINE, 0.0).model
+    (span,) = spans(Scope.EMOTION, ExpressedValence((ValenceWindow(0.0, 4.0, "valence", 0.7, 0.5),), model))
+    assert (span.type, span.label, span.score, span.details["valence"]) == (SpanType.EXPRESSION, "valence", 0.5, 0.7)
