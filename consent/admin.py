@@ -16,7 +16,7 @@ from accounts.admin_acts import Act, Outcome
 from accounts.admin_display import NOTHING, Tone, badge, badges, code, exact_moment, moment, part, short_code, words
 from accounts.roles import Permission
 from audit.entry import Actor
-from consent import admin_outcomes, granting, records, subjects, withdrawal
+from consent import admin_approvals, admin_outcomes, granting, records, relabelling, subjects, withdrawal
 from consent.admin_filters import CurrentScopeFilter, CurrentStateFilter, ErasedFilter, ExpiringFilter, expiring
 from consent.admin_forms import (
     AnswerForm,
@@ -24,6 +24,7 @@ from consent.admin_forms import (
     FindForm,
     RecordConsentForm,
     RegisterForm,
+    RoleForm,
     WithdrawForm,
     answer_of,
 )
@@ -31,7 +32,7 @@ from consent.admin_policy import ConsentAdmin, notice_name
 from consent.admin_words import scope_badge, scope_words, state_tone
 from consent.errors import InvalidRecord
 from consent.models import ConsentRecord, CurrentGrant, Subject
-from consent.vocabulary import GrantState, Scope
+from consent.vocabulary import GrantState, ParticipantRole, Scope
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
@@ -61,6 +62,11 @@ def _erase(subject: Subject, _: Mapping[str, Any], actor: Actor) -> Outcome:
 
 def _withdraw_all(subject: Subject, _: Mapping[str, Any], actor: Actor) -> Outcome:
     return _withdrawn(withdrawal.withdraw(subject, actor=actor), subject)
+
+
+def _ask_role(subject: Subject, form: Mapping[str, Any], actor: Actor) -> Outcome:
+    asked = relabelling.ask(subject, ParticipantRole(form["role"]), actor=actor)
+    return Outcome("Asked for. Somebody else has to approve it.", asked)
 
 
 def _record_for(subject: Subject, form: Mapping[str, Any], actor: Actor) -> Outcome:
@@ -93,6 +99,10 @@ def _has_open_scope(record: ConsentRecord) -> bool:
 def _has_consent(subject: Subject) -> bool:
     given = CurrentGrant.objects.filter(subject=subject, grant__state=GrantState.GIVEN.value)
     return subject.erased_at is None and given.exists()
+
+
+def _is_denied_a_role(subject: Subject) -> bool:
+    return subject.erased_at is None and subject.restricted_roles.exists()
 
 
 def _not_erased(subject: Subject) -> bool:
@@ -151,6 +161,20 @@ class SubjectAdmin(ConsentAdmin):
             applies=lambda subject: subject.erased_at is None and subject.external_reference is not None,
             explanation="The look is recorded in the trail with your name.",
             at_once=True,
+        ),
+        Act(
+            "ask-role",
+            "Ask for another role",
+            "Ask that this person count in another role",
+            Permission.MANAGE_CONSENT,
+            _ask_role,
+            RoleForm,
+            applies=_is_denied_a_role,
+            explanation=(
+                "Something was denied to this person for their role. Another role opens it only when a second person says "
+                "that it is true."
+            ),
+            confirm_label="Ask",
         ),
         Act(
             "withdraw",
@@ -414,4 +438,4 @@ def _described(row: Any) -> records.RecordView:
     return view
 
 
-__all__ = ("ConsentRecordAdmin", "SubjectAdmin", "admin_outcomes")
+__all__ = ("ConsentRecordAdmin", "SubjectAdmin", "admin_approvals", "admin_outcomes")

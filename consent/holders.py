@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from accounts.models import Project
 from audit import trail
 from consent import inventory, iso27560, records
+from consent.import_holder import ImportHolder
 from consent.inventory import Category, Target
 from consent.models import ConsentRecord, Decision, Representation, RestrictedRole, RoleChange, SpokenStatement, Subject
 from consent.not_personal import declare_fields_that_hold_nothing_personal
@@ -95,7 +96,10 @@ class RoleHolder:
     fields = frozenset(
         {
             *(f"consent.RestrictedRole.{name}" for name in ("subject", "role", "denied_at")),
-            *(f"consent.RoleChange.{name}" for name in ("subject", "role", "asked_at", "approved_at")),
+            *(
+                f"consent.RoleChange.{name}"
+                for name in ("subject", "role", "asked_at", "approved_at", "turned_down_at")
+            ),
         }
     )
 
@@ -297,6 +301,7 @@ def declare_all() -> None:
         ConsentHolder(),
         StatementHolder(),
         DecisionHolder(),
+        ImportHolder(),
         ReplayHolder(),
         StaffHolder(),
     ):

@@ -185,6 +185,17 @@ class EvidenceMethod(StrEnum):
     API_ATTESTATION = "api_attestation"
 
 
+class ImportState(StrEnum):
+    """Where an import of existing consents stands."""
+
+    CHECKED = "checked"
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    TURNED_DOWN = "turned_down"
+    STOPPED = "stopped"
+
+
 class Action(StrEnum):
     """What somebody wants to do, as each Decision names it."""
 

@@ -18,6 +18,7 @@ v1: list[URLPattern | URLResolver] = [
     path("notices", notices.Notices.as_view()),
     path("notices/<uuid:code>", notices.OneNotice.as_view()),
     path("notices/<uuid:code>/publish", notices.NoticePublication.as_view()),
+    path("notices/<uuid:code>/editorial-publication", notices.NoticeEditorialPublication.as_view()),
     path("purposes", notices.Purposes.as_view()),
     path("purposes/<uuid:code>", notices.OnePurpose.as_view()),
     path("subjects", consent.Subjects.as_view()),
