@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from accounts.admin_acts import Act, ActForm, Outcome, held_projects, person
-from accounts.admin_display import NOTHING, Tone, badge, code, exact_moment, moment, part
+from accounts.admin_display import NOTHING, Tone, badge, code, exact_moment, moment, part, short_code
 from accounts.admin_people import names_of
 from accounts.models import Project
 from accounts.roles import Permission
@@ -88,6 +88,11 @@ class SecondPersonAdmin(ConsentAdmin):
     def asked_by(self, row: Any) -> SafeString:
         return _who(row, row.asked_by_kind, row.asked_by_code)
 
+    @admin.display(description="Asked by", ordering="asked_by_code")
+    def asked_by_short(self, row: Any) -> SafeString | str:
+        """In a list: the name, or, of whoever has none here, the end of the code."""
+        return row.names.get(row.asked_by_code) or short_code(row.asked_by_code)
+
     @admin.display(description="Asked", ordering="asked_at")
     def asked(self, row: SecondPerson) -> str:
         return moment(row.asked_at)
@@ -155,7 +160,7 @@ class RoleChangeAdmin(SecondPersonAdmin):
     empty_hint = "Nobody asked for another role. It is asked for on a subject's page, or through the API."
     position = 80
     waiting_words = "changes of role wait for you"
-    list_display = ("subject_short", "role_shown", "asked", "asked_by", "decision")
+    list_display = ("subject_short", "role_shown", "asked", "asked_by_short", "decision")
     list_filter = ("project", DecidedFilter)
     list_select_related = ("subject", "project__organization")
     fieldsets = (
@@ -185,9 +190,12 @@ class RoleChangeAdmin(SecondPersonAdmin):
         ),
     )
 
+    def caption(self, row: RoleChange) -> str:
+        return f"…{row.subject.code[-12:]} as {row.role}"
+
     @admin.display(description="Subject")
     def subject_short(self, row: RoleChange) -> SafeString:
-        return code(row.subject.code)
+        return short_code(row.subject.code)
 
     @admin.display(description="Subject")
     def subject_link(self, row: RoleChange) -> SafeString:
@@ -212,7 +220,7 @@ class EditorialPublicationAdmin(SecondPersonAdmin):
     empty_hint = "Nobody asked for one. It is asked for on the page of a drafted editorial notice, or through the API."
     position = 82
     waiting_words = "editorial notices wait for you"
-    list_display = ("notice_shown", "asked", "asked_by", "decision")
+    list_display = ("notice_shown", "asked", "asked_by_short", "decision")
     list_filter = ("project", DecidedFilter)
     list_select_related = ("notice__series", "project__organization")
     fieldsets = (
@@ -245,6 +253,9 @@ class EditorialPublicationAdmin(SecondPersonAdmin):
             grave=True,
         ),
     )
+
+    def caption(self, row: EditorialPublication) -> str:
+        return notice_name(row.notice)
 
     @admin.display(description="Notice")
     def notice_shown(self, row: EditorialPublication) -> str:
@@ -336,7 +347,7 @@ class GrantImportAdmin(SecondPersonAdmin):
     position = 84
     waiting = Q(state=ImportState.WAITING.value)
     waiting_words = "imports of consents wait for you"
-    list_display = ("brought", "asked_by", "rows", "state_shown", "progress_shown", "project")
+    list_display = ("brought", "asked_by_short", "rows", "state_shown", "progress_shown", "project")
     list_filter = ("project", ImportStateFilter)
     change_form_template = "admin/governed/import.html"
     fieldsets = (
