@@ -81,7 +81,8 @@ def confirm(user: User, token: str) -> list[str] | None:
 def verify(user: User, token: str) -> Authenticator | None:
     """The person's second factor when the token, or a recovery code that was not used yet, is right; each serves once. A wrong
     one makes the next wait."""
-    device = Authenticator.objects.select_for_update(of=("self",)).filter(user=user, confirmed=True).first()
+    rows = Authenticator.objects.select_for_update(of=("self",))
+    device: Authenticator | None = rows.filter(user=user, confirmed=True).first()
     if device is None:
         return None
     plain = _plain(token)

@@ -47,7 +47,7 @@ class SecondPersonAdmin(ConsentAdmin):
     waiting: ClassVar[Q] = WAITING
     waiting_words: ClassVar[str] = ""
     ordering = ("-id",)
-    list_select_related = ("project__organization",)
+    list_select_related: ClassVar[Any] = ("project__organization",)
 
     def cards(self, request: HttpRequest) -> Sequence[Mapping[str, Any]]:
         """For who may approve: what somebody else asked for."""

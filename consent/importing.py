@@ -8,7 +8,7 @@ is remembered by a blind index, so that a run may stop anywhere and the same row
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -247,12 +247,16 @@ def _answer(row: GrantImport, one: Row, lookup: Lookup) -> ConsentRecord:
 def _subject(one: Row, lookup: Lookup, actor: Actor) -> Subject:
     """Whom the row meant when it was checked; never somebody registered anew in the place of a person erased since."""
     if one.known or one.subject:
-        found = Subject.objects.filter(project=lookup.project, code=one.known or one.subject).first()
+        found: Subject | None = Subject.objects.filter(project=lookup.project, code=one.known or one.subject).first()
         if found is None or found.erased_at is not None:
             raise SubjectErased("this person's data was erased")
         return found
-    known = subjects.find_by_reference(lookup.project, one.external_reference)
-    return known or subjects.register(lookup.project, external_reference=one.external_reference, actor=actor)
+    known: Subject | None = subjects.find_by_reference(lookup.project, one.external_reference)
+    return (
+        known
+        if known is not None
+        else subjects.register(lookup.project, external_reference=one.external_reference, actor=actor)
+    )
 
 
 def _note(row: GrantImport, one: Row, refusal: Exception) -> None:
@@ -299,7 +303,7 @@ def _end(row: GrantImport, state: ImportState) -> None:
 
 def stop_what_mentions(project: int, subject: str) -> int:
     """For an erasure: ends every open import in which the person is. The rest of such a file is brought again."""
-    rows: Sequence[GrantImport] = GrantImport.objects.filter(
+    rows = GrantImport.objects.filter(
         project=project, state__in=[state.value for state in OPEN], mentions__contains=[subject]
     )
     return sum(stop(row, "erasure") for row in rows)

@@ -163,7 +163,9 @@ def set_up(request: HttpRequest, *, site: "GovernedAdminSite") -> HttpResponseBa
 
 def _entering(request: HttpRequest, site: "GovernedAdminSite") -> User | None:
     """Whoever has given name and password, and may enter with the second factor."""
-    return User.objects.select_related("organization").get(pk=request.user.pk) if site.may_enter(request) else None
+    if not site.may_enter(request):
+        return None
+    return User.objects.select_related("organization").get(username=request.user.get_username())
 
 
 def _checked(request: HttpRequest, user: User, form: TokenForm) -> Authenticator | None:
@@ -206,7 +208,7 @@ def _onward(request: HttpRequest) -> str:
 
 
 def _page(request: HttpRequest, site: "GovernedAdminSite", template: str, title: str, **more: Any) -> TemplateResponse:
-    request.current_app = site.name  # type: ignore[attr-defined]  # as Django's own site does
+    request.current_app = site.name
     context = {
         "site_title": site.site_title,
         "site_header": site.site_header,

@@ -50,7 +50,7 @@ def broken(user: User, minutes: int = 10) -> BreakGlass:
 
 def over(patch: pytest.MonkeyPatch, minutes: int) -> None:
     later = timezone.now() + timedelta(minutes=minutes)
-    patch.setattr(break_glass.timezone, "now", lambda: later)
+    patch.setattr(timezone, "now", lambda: later)
 
 
 def test_it_gives_every_permission_in_the_own_organization_and_none_elsewhere(world: World, user: User) -> None:

@@ -313,7 +313,7 @@ def test_an_import_that_is_not_approved_leaves_no_rows(world: World, end: str) -
         # As its owner: the application may not change when something was asked for.
         long_ago = timezone.now() + timedelta(days=importing.DAYS, minutes=1)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(importing.timezone, "now", lambda: long_ago)
+            patch.setattr(timezone, "now", lambda: long_ago)
             importing.carry_out()
     brought.refresh_from_db()
     assert brought.state in (ImportState.TURNED_DOWN, ImportState.STOPPED)
