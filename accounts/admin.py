@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from knox.models import AuthToken
 
-from accounts import membership, people
+from accounts import admin_break_glass, membership, people, second_factor
 from accounts.admin_acts import Act, ActForm, Outcome
 from accounts.admin_display import Tone, badge, code, exact_moment, moment, words
 from accounts.governed_admin import GovernedAdmin
@@ -91,6 +91,17 @@ def _remove_member(row: Membership, _: Mapping[str, Any], actor: Actor) -> Outco
     return Outcome(f"{row.user.username} is no longer {words(row.role)} in {row.project.name}.")
 
 
+def _reset_second_factor(row: Membership, _: Mapping[str, Any], actor: Actor) -> Outcome:
+    people.require_someone_else(row.user, actor)
+    if second_factor.reset(row.user, actor=actor):
+        return Outcome("Taken away. Another one is set up at the next sign-in; whoever is signed in is out.", row)
+    return Outcome("There was none.", row)
+
+
+def _has_second_factor(row: Membership) -> bool:
+    return second_factor.device_of(row.user) is not None
+
+
 def _token(client: ApiClient, days: int, actor: Actor) -> Outcome:
     issued = membership.issue_token(client, actor=actor, life=timedelta(days=days))
     return Outcome(
@@ -162,6 +173,16 @@ class MembershipAdmin(GovernedAdmin):
             Permission.MANAGE_MEMBERS,
             _remove_member,
             explanation="Its permissions end at once. What another role gives stays.",
+            grave=True,
+        ),
+        Act(
+            "reset-second-factor",
+            "Reset second factor",
+            "Take this person's second factor away",
+            Permission.MANAGE_MEMBERS,
+            _reset_second_factor,
+            applies=_has_second_factor,
+            explanation="For somebody who lost theirs. Make sure that it is they who ask: with the password alone one gets in.",
             grave=True,
         ),
     )
@@ -276,3 +297,6 @@ class ApiClientAdmin(GovernedAdmin):
     @admin.display(description="Code in the trail")
     def code_shown(self, row: ApiClient) -> SafeString:
         return code(row.code)
+
+
+__all__ = ("ApiClientAdmin", "MembershipAdmin", "admin_break_glass")

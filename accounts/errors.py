@@ -25,6 +25,24 @@ class UsernameTaken(AccountsError):
     code = "username_taken"
 
 
+class SecondFactorThere(AccountsError):
+    """The person has a second factor; only somebody else takes it away."""
+
+    code = "second_factor_there"
+
+
+class NoSecondFactorPending(AccountsError):
+    """No second factor is being set up."""
+
+    code = "no_second_factor_pending"
+
+
+class GlassRefused(AccountsError):
+    """Break-glass access is not opened so."""
+
+    code = "glass_refused"
+
+
 class OwnRole(AccountsError):
     """Nobody gives themself a role or takes one away from themself."""
 

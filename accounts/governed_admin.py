@@ -261,6 +261,7 @@ class GovernedAdmin(_ModelAdmin):
         initial = {**self.act_initial(request, act, row), **act.initial(row)}
         form = act.form(
             request.POST if posted else None,
+            request.FILES if posted else None,
             user=person(request),
             permission=act.permission,
             target=row,

@@ -22,6 +22,7 @@ class Permission(StrEnum):
     MANAGE_MEMBERS = "manage_members"
     VIEW_CONSENT = "view_consent"
     MANAGE_CONSENT = "manage_consent"
+    APPROVE_CONSENT = "approve_consent"
     REVEAL_SUBJECT = "reveal_subject"
     ERASE_SUBJECT = "erase_subject"
     SUBMIT_RECORDING = "submit_recording"
@@ -51,6 +52,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.VIEW_PROJECT,
             Permission.VIEW_CONSENT,
             Permission.MANAGE_CONSENT,
+            Permission.APPROVE_CONSENT,
             Permission.REVEAL_SUBJECT,
             Permission.VIEW_DECISION,
         }
@@ -62,6 +64,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.VIEW_CONSENT,
             Permission.VIEW_DECISION,
             Permission.VIEW_RECORDING,
+            Permission.APPROVE_CONSENT,
             Permission.REVEAL_SUBJECT,
             Permission.ERASE_SUBJECT,
             Permission.MANAGE_RETENTION,

@@ -16,6 +16,15 @@ class EventName(StrEnum):
     TOKEN_ISSUED = "accounts:token:issued"  # noqa: S105 (an event name, not a secret)
     LOGIN_SUCCEEDED = "accounts:login:succeeded"
     LOGIN_FAILED = "accounts:login:failed"
+    LOGIN_PASSWORD_ACCEPTED = "accounts:login:password-accepted"  # noqa: S105 (an event name, not a secret)
+    SECOND_FACTOR_ENROLLED = "accounts:second-factor:enrolled"
+    SECOND_FACTOR_FAILED = "accounts:second-factor:failed"
+    SECOND_FACTOR_RESET = "accounts:second-factor:reset"
+    RECOVERY_CODE_USED = "accounts:recovery-code:used"
+    GLASS_BROKEN = "accounts:break-glass:opened"
+    GLASS_USED = "accounts:break-glass:used"
+    GLASS_CLOSED = "accounts:break-glass:closed"
+    GLASS_SEEN = "accounts:break-glass:seen"
 
     # consent
     SUBJECT_REGISTERED = "consent:subject:registered"
@@ -27,6 +36,15 @@ class EventName(StrEnum):
     REPRESENTATIVE_ENDED = "consent:representative:ended"
     ROLE_CHANGE_ASKED = "consent:role-change:asked"
     ROLE_CHANGE_APPROVED = "consent:role-change:approved"
+    ROLE_CHANGE_TURNED_DOWN = "consent:role-change:turned-down"
+    EDITORIAL_ASKED = "consent:editorial:asked"
+    EDITORIAL_APPROVED = "consent:editorial:approved"
+    EDITORIAL_TURNED_DOWN = "consent:editorial:turned-down"
+    IMPORT_ASKED = "consent:import:asked"
+    IMPORT_APPROVED = "consent:import:approved"
+    IMPORT_TURNED_DOWN = "consent:import:turned-down"
+    IMPORT_STOPPED = "consent:import:stopped"
+    IMPORT_FINISHED = "consent:import:finished"
     NOTICE_DRAFTED = "consent:notice:drafted"
     NOTICE_PUBLISHED = "consent:notice:published"
     RULE_SET_CHANGED = "consent:rule-set:changed"

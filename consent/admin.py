@@ -2,6 +2,7 @@
 `admin_outcomes`, forms in `admin_forms`. Every change is one call of a domain function.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,28 +14,43 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from accounts.admin_acts import Act, Outcome
-from accounts.admin_display import NOTHING, Tone, badge, badges, code, exact_moment, moment, part, short_code, words
+from accounts.admin_display import Tone, badge, badges, code, exact_moment, moment, part, short_code, words
+from accounts.admin_people import names_of_staff
 from accounts.roles import Permission
 from audit.entry import Actor
-from consent import admin_outcomes, granting, records, subjects, withdrawal
-from consent.admin_filters import CurrentScopeFilter, CurrentStateFilter, ErasedFilter, ExpiringFilter, expiring
+from consent import admin_approvals, admin_outcomes, granting, records, relabelling, subjects, withdrawal
+from consent.admin_filters import (
+    CurrentScopeFilter,
+    CurrentStateFilter,
+    ErasedFilter,
+    ExpiringFilter,
+    ProofFilter,
+    RenewalFilter,
+    expiring,
+    lacking_proof,
+    renewal_due,
+)
 from consent.admin_forms import (
     AnswerForm,
     EraseForm,
     FindForm,
     RecordConsentForm,
     RegisterForm,
+    RoleForm,
     WithdrawForm,
     answer_of,
 )
 from consent.admin_policy import ConsentAdmin, notice_name
-from consent.admin_words import scope_badge, scope_words, state_tone
+from consent.admin_words import STATE_WORDS, scope_badge, scope_words, state_tone
 from consent.errors import InvalidRecord
 from consent.models import ConsentRecord, CurrentGrant, Subject
-from consent.vocabulary import GrantState, Scope
+from consent.vocabulary import GrantState, ParticipantRole, Scope
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
+
+
+ONE_ACT = timedelta(seconds=2)
 
 
 def _register(_: Any, form: Mapping[str, Any], actor: Actor) -> Outcome:
@@ -61,6 +77,11 @@ def _erase(subject: Subject, _: Mapping[str, Any], actor: Actor) -> Outcome:
 
 def _withdraw_all(subject: Subject, _: Mapping[str, Any], actor: Actor) -> Outcome:
     return _withdrawn(withdrawal.withdraw(subject, actor=actor), subject)
+
+
+def _ask_role(subject: Subject, form: Mapping[str, Any], actor: Actor) -> Outcome:
+    asked = relabelling.ask(subject, ParticipantRole(form["role"]), actor=actor)
+    return Outcome("Asked for. Somebody else has to approve it.", asked)
 
 
 def _record_for(subject: Subject, form: Mapping[str, Any], actor: Actor) -> Outcome:
@@ -93,6 +114,10 @@ def _has_open_scope(record: ConsentRecord) -> bool:
 def _has_consent(subject: Subject) -> bool:
     given = CurrentGrant.objects.filter(subject=subject, grant__state=GrantState.GIVEN.value)
     return subject.erased_at is None and given.exists()
+
+
+def _is_denied_a_role(subject: Subject) -> bool:
+    return subject.erased_at is None and subject.restricted_roles.exists()
 
 
 def _not_erased(subject: Subject) -> bool:
@@ -151,6 +176,20 @@ class SubjectAdmin(ConsentAdmin):
             applies=lambda subject: subject.erased_at is None and subject.external_reference is not None,
             explanation="The look is recorded in the trail with your name.",
             at_once=True,
+        ),
+        Act(
+            "ask-role",
+            "Ask for another role",
+            "Ask that this person count in another role",
+            Permission.MANAGE_CONSENT,
+            _ask_role,
+            RoleForm,
+            applies=_is_denied_a_role,
+            explanation=(
+                "Something was denied to this person for their role. Another role opens it only when a second person says "
+                "that it is true."
+            ),
+            confirm_label="Ask",
         ),
         Act(
             "withdraw",
@@ -255,8 +294,11 @@ class ConsentRecordAdmin(ConsentAdmin):
     empty_hint = "No answer is recorded yet. Record one here, on a subject's page, or through the API."
     position = 20
     in_trail = True
-    list_display = ("code_short", "subject_short", "purpose_name", "states", "answered", "until")
-    list_filter = ("project", "purpose", CurrentStateFilter, CurrentScopeFilter, ExpiringFilter, "explicit")
+    list_display = ("code_short", "subject_short", "purpose_name", "states_counted", "answered", "until")
+    list_filter = (
+        *("project", "purpose", ExpiringFilter, RenewalFilter, ProofFilter),
+        *(CurrentStateFilter, CurrentScopeFilter, "explicit"),
+    )
     list_select_related = ("subject", "purpose")
     search_fields = ("code__istartswith",)
     search_help_text = "The beginning of a record's code, or the whole code of a subject."
@@ -319,7 +361,22 @@ class ConsentRecordAdmin(ConsentAdmin):
 
     def cards(self, request: HttpRequest) -> Sequence[Mapping[str, Any]]:
         soon = expiring(self.get_queryset(request), timezone.now(), timedelta(days=30)).count()
-        return [{"label": "consents end within 30 days", "count": soon, "query": "?expiring=30", "pressing": True}]
+        rows = self.get_queryset(request)
+        return [
+            {"label": "consents end within 30 days", "count": soon, "query": "?expiring=30", "pressing": True},
+            {
+                "label": "consents wait to be renewed",
+                "count": renewal_due(rows).count(),
+                "query": "?renewal=due",
+                "pressing": True,
+            },
+            {
+                "label": "consents of children lack proof of representation",
+                "count": lacking_proof(rows, timezone.now()).count(),
+                "query": "?proof=missing",
+                "pressing": True,
+            },
+        ]
 
     @admin.display(description="Code")
     def code_short(self, row: ConsentRecord) -> SafeString:
@@ -353,6 +410,15 @@ class ConsentRecordAdmin(ConsentAdmin):
     def states(self, row: Any) -> SafeString:
         return badges(scope_badge(scope) for scope in _described(row).scopes)
 
+    @admin.display(description="State now")
+    def states_counted(self, row: Any) -> SafeString:
+        """In a list: how many scopes are in which state; the record's own page names them."""
+        counted: Counter[tuple[str, Tone]] = Counter()
+        for scope in _described(row).scopes:
+            text, tone = scope_badge(scope)
+            counted[words(text.partition(": ")[2]), tone] += 1
+        return badges((f"{count} {text}", tone) for (text, tone), count in counted.items())
+
     @admin.display(description="Answered", ordering="given_at")
     def answered(self, row: ConsentRecord) -> str:
         return moment(row.given_at)
@@ -384,19 +450,35 @@ class ConsentRecordAdmin(ConsentAdmin):
     @admin.display(description="What happened")
     def timeline(self, row: Any) -> SafeString:
         grants = {grant.code: grant for grant in row.grants.all()}
-        steps = [
-            {
-                "at": exact_moment(step.at),
-                "badge": badge(step.state, state_tone(step.state)),
-                "scope": step.scope,
-                "words": scope_words(step.scope),
-                "reason": step.reason or NOTHING,
-                "revision": step.revision,
-                "actor": f"{grants[step.code].actor_kind} {grants[step.code].actor_code}",
-            }
-            for step in _described(row).history
-        ]
-        return part("timeline", answered=exact_moment(row.given_at), steps=steps, ends=self._ending(row))
+        names = names_of_staff(row.project, {grant.actor_code for grant in grants.values()})
+        steps: list[dict[str, Any]] = []
+        for step in _described(row).history:
+            grant = grants[step.code]
+            # What happened to several scopes in one act is one step: they differ by less than anybody could act.
+            act = (step.state, step.reason, grant.actor_code, grant.ending_id, step.superseded_by)
+            if not steps or steps[-1]["act"] != act or step.at - steps[-1]["moment"] > ONE_ACT:
+                actor = names.get(grant.actor_code) or f"{grant.actor_kind} {grant.actor_code}"
+                steps.append(
+                    {
+                        "act": act,
+                        "moment": step.at,
+                        "at": exact_moment(step.at),
+                        "badge": badge(words(step.state), state_tone(step.state)),
+                        "what": STATE_WORDS.get(step.state, words(step.state)),
+                        "reason": words(step.reason),
+                        "actor": actor,
+                        "scopes": [],
+                    }
+                )
+            steps[-1]["scopes"].append((step.scope, scope_words(step.scope), step.revision))
+        return part(
+            "timeline",
+            answered=exact_moment(row.given_at),
+            registered=exact_moment(row.registered_at),
+            notice=notice_name(row.notice),
+            steps=steps,
+            ends=self._ending(row),
+        )
 
     def _ending(self, row: ConsentRecord) -> str:
         if row.expires_at is None:
@@ -414,4 +496,4 @@ def _described(row: Any) -> records.RecordView:
     return view
 
 
-__all__ = ("ConsentRecordAdmin", "SubjectAdmin", "admin_outcomes")
+__all__ = ("ConsentRecordAdmin", "SubjectAdmin", "admin_approvals", "admin_outcomes")

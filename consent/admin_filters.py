@@ -4,11 +4,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from consent import records
+from consent.law.children import LEAST_AGE
 from consent.models import CurrentGrant
 from consent.vocabulary import GrantState, Scope
 
@@ -16,6 +17,29 @@ from consent.vocabulary import GrantState, Scope
 def expiring(rows: QuerySet[Any], now: datetime, within: timedelta) -> QuerySet[Any]:
     """Records that still hold somewhere and whose term ends within that time."""
     return records.with_state(rows, GrantState.GIVEN).filter(expires_at__gt=now, expires_at__lte=now + within)
+
+
+def renewal_due(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Records that closed because of a newer notice or an ended representation, or will say so once the batches come to them."""
+    current = CurrentGrant.objects.filter(grant__record=OuterRef("pk"))
+    superseded = current.filter(
+        grant__state=GrantState.GIVEN.value,
+        grant__record__notice__version__lt=F("purpose__series__least_valid_version"),
+    )
+    due = current.filter(grant__state=GrantState.RENEWAL_DUE.value)
+    return rows.filter(Exists(due) | Exists(superseded), subject__erased_at=None)
+
+
+def lacking_proof(rows: QuerySet[Any], now: datetime) -> QuerySet[Any]:
+    """Records in force of somebody who was younger than 16, for whom nobody answers with proof now."""
+    children = [band.value for band, age in LEAST_AGE.items() if age < AGE_OF_CONSENT]
+    answered = Q(representation__ended_at=None) & (Q(representation__ends_at=None) | Q(representation__ends_at__gt=now))
+    held = records.with_state(rows, GrantState.GIVEN).filter(age_band__in=children, subject__erased_at=None)
+    return held.exclude(Q(representation__isnull=False) & answered & ~Q(representation__proof_sha256=""))
+
+
+AGE_OF_CONSENT = 16
+"""Years; what GDPR art. 8 says where a country has not chosen a lower age."""
 
 
 class WordFilter(admin.SimpleListFilter):
@@ -34,7 +58,7 @@ class WordFilter(admin.SimpleListFilter):
 class CurrentStateFilter(WordFilter):
     title = "state now"
     parameter_name = "state"
-    words = tuple((state.value, state.value) for state in GrantState)
+    words = tuple((state.value, state.value.replace("_", " ")) for state in GrantState)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.chosen()
@@ -61,6 +85,24 @@ class ExpiringFilter(WordFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.chosen()
         return queryset if chosen is None else expiring(queryset, timezone.now(), timedelta(days=int(chosen)))
+
+
+class RenewalFilter(WordFilter):
+    title = "renewal"
+    parameter_name = "renewal"
+    words = (("due", "renewal due"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset if self.chosen() is None else renewal_due(queryset)
+
+
+class ProofFilter(WordFilter):
+    title = "proof of representation"
+    parameter_name = "proof"
+    words = (("missing", "missing"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset if self.chosen() is None else lacking_proof(queryset, timezone.now())
 
 
 class ErasedFilter(WordFilter):

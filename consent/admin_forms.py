@@ -20,7 +20,7 @@ from consent.models import Notice, NoticeSeries, Purpose, Subject
 from consent.processing import DAYS, MAX_TEXT, Party, Processing
 from consent.retention import MAX_DAYS
 from consent.subjects import MAX_REFERENCE
-from consent.vocabulary import Context, EvidenceMethod, Ground, LawfulBasis, RetentionClass, Scope
+from consent.vocabulary import Context, EvidenceMethod, Ground, LawfulBasis, ParticipantRole, RetentionClass, Scope
 
 LANGUAGE_TAG = RegexValidator(
     r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", "This is not a BCP 47 language tag, such as en or de-CH."
@@ -58,6 +58,13 @@ class FindForm(ActForm):
         max_length=MAX_REFERENCE,
         widget=forms.TextInput(attrs={"autocomplete": "off", "size": 60}),
         help_text="Must match exactly. It is looked up by a keyed index and is not stored.",
+    )
+
+
+class RoleForm(ActForm):
+    role = forms.ChoiceField(
+        choices=[choice for choice in _words(ParticipantRole) if choice[0] != ParticipantRole.UNKNOWN],
+        help_text="The role in which the person counts from now on, when it is approved.",
     )
 
 

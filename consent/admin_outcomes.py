@@ -50,11 +50,13 @@ class DecisionAdmin(ConsentAdmin):
     fieldsets = (
         (None, {"fields": ("outcome", "at_shown", "action_shown", "explanation")}),
         ("What was asked", {"fields": ("asked",)}),
-        ("Identity", {"fields": ("code_shown", "about", "by", "rules")}),
+        ("Identity", {"fields": ("code_shown", "about", "by", "judged_by")}),
     )
 
     def caption(self, row: Decision) -> str:
-        return f"{row} on {moment(row.at)}"
+        return (
+            f"{'Allowed' if row.allowed else 'Refused'} to {ACTION_WORDS.get(row.action, row.action)}, {moment(row.at)}"
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -173,8 +175,9 @@ class DecisionAdmin(ConsentAdmin):
         return f"{row.actor_kind} {row.actor_code}"
 
     @admin.display(description="Judged by")
-    def rules(self, row: Decision) -> str:
-        return f"rule set {row.rule_set}, policy epoch {row.policy_epoch}"
+    def judged_by(self, row: Decision) -> str:
+        rested = f"; {', '.join(row.rules)}" if row.rules else ""
+        return f"rule set {row.rule_set}, policy epoch {row.policy_epoch}{rested}"
 
 
 @admin.register(DestructionOrder)

@@ -17,7 +17,7 @@ from accounts.governed_admin import GovernedAdmin
 from accounts.models import Project
 from accounts.roles import Permission
 from audit.entry import Actor
-from consent import publishing, retention, terms
+from consent import editorial, publishing, retention, terms
 from consent.admin_filters import PublishedFilter
 from consent.admin_forms import ContinueNoticeForm, DraftNoticeForm, PurposeForm, TermForm, processing_of
 from consent.admin_words import scope_words
@@ -58,6 +58,14 @@ def _next_version(before: Notice, form: Mapping[str, Any], actor: Actor) -> Outc
 
 def _publish(notice: Notice, _: Mapping[str, Any], actor: Actor) -> Outcome:
     return Outcome("Published. From here on it never changes.", publishing.publish_notice(notice, actor=actor))
+
+
+def _ask_editorial(notice: Notice, _: Mapping[str, Any], actor: Actor) -> Outcome:
+    return Outcome("Asked for. Somebody else has to approve it.", editorial.ask(notice, actor=actor))
+
+
+def _waits(notice: Notice) -> bool:
+    return notice.editorial_publications.filter(approved_at=None, turned_down_at=None).exists()
 
 
 def _create_purpose(_: Any, form: Mapping[str, Any], actor: Actor) -> Outcome:
@@ -131,11 +139,23 @@ class NoticeAdmin(ConsentAdmin):
             "Publish this notice",
             Permission.MANAGE_CONSENT,
             _publish,
-            applies=lambda notice: notice.published_at is None,
+            applies=lambda notice: notice.published_at is None and notice.material,
             explanation=(
-                "A published notice can never be changed. If it is material, consent given under older versions stops "
+                "A published notice can never be changed. It is material: consent given under older versions stops "
                 "counting the moment you publish."
             ),
+        ),
+        Act(
+            "ask-editorial",
+            "Ask to publish",
+            "Ask to publish this notice as editorial",
+            Permission.MANAGE_CONSENT,
+            _ask_editorial,
+            applies=lambda notice: notice.published_at is None and not notice.material and not _waits(notice),
+            explanation=(
+                "An editorial version leaves consent under older versions in force, so a second person must approve it."
+            ),
+            confirm_label="Ask",
         ),
         Act(
             "new-version",
@@ -171,7 +191,7 @@ class NoticeAdmin(ConsentAdmin):
     @admin.display(description="State")
     def state(self, row: Notice) -> SafeString:
         if row.published_at is None:
-            return badge("draft", Tone.WAITING)
+            return badge("waiting for a second person" if _waits(row) else "draft", Tone.WAITING)
         if row.version < row.series.least_valid_version:
             return badge("superseded", Tone.ENDED)
         return badge("published", Tone.GOOD)

@@ -8,6 +8,17 @@ from consent.records import ScopeState
 from consent.vocabulary import GrantState, Scope
 from consent.words import SCOPE_WORDS
 
+STATE_WORDS: Final[Mapping[str, str]] = {
+    GrantState.REQUESTED: "was asked for",
+    GrantState.GIVEN: "was permitted",
+    GrantState.REFUSED: "was refused",
+    GrantState.WITHDRAWN: "was withdrawn",
+    GrantState.EXPIRED: "ended by its own term",
+    GrantState.SUPERSEDED: "was answered anew",
+    GrantState.INVALIDATED: "turned out never to have been consent",
+    GrantState.RENEWAL_DUE: "must be asked for again",
+}
+
 REASON_WORDS: Final[Mapping[str, str]] = {
     "erasure": "the person was erased",
     "withdrawal": "consent was withdrawn",
@@ -38,4 +49,4 @@ def scope_badge(scope: ScopeState) -> tuple[str, Tone]:
     """A scope with its state: given but no longer in force says so."""
     if scope.state == GrantState.GIVEN and not scope.in_force:
         return f"{scope.scope}: no longer in force", Tone.ENDED
-    return f"{scope.scope}: {scope.state}", state_tone(scope.state)
+    return f"{scope.scope}: {scope.state.replace('_', ' ')}", state_tone(scope.state)

@@ -118,6 +118,11 @@ def is_answered_since(record: ConsentRecord, scopes: Collection[Scope]) -> bool:
     return newer.exists() or _ended_since(record, scopes)
 
 
+def is_overtaken(record: ConsentRecord, scopes: Collection[Scope]) -> bool:
+    """Whether an answer of that time (the record need not be saved) came before a refusal or withdrawal that is known."""
+    return _ended_since(record, scopes)
+
+
 def _require_latest(record: ConsentRecord, scopes: Collection[Scope]) -> None:
     if _ended_since(record, scopes):
         raise InvalidRecord(

@@ -12,7 +12,7 @@ from accounts.api_base import ApiView, operation
 from accounts.api_fields import Code, PageParameters, StrictSerializer, Text, TrueOrFalse, Word, Words
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
-from consent import publishing, renewing, what_if
+from consent import editorial, publishing, renewing, what_if
 from consent.api_fields import ConsequencesSerializer, Place
 from consent.models import Notice, NoticeSeries, Purpose
 from consent.processing import MAX_PARTIES, MAX_TEXT, Party, Processing
@@ -67,6 +67,14 @@ class NoticeSerializer(Shape):
 
 class NoticeDetailSerializer(NoticeSerializer):
     renewal = RenewalSerializer(allow_null=True, help_text="Set once a material version is published.")
+
+
+class EditorialPublicationSerializer(Shape):
+    code = serializers.CharField()
+    notice = serializers.CharField(source="notice.code")
+    asked_at = Moments()
+    approved_at = Moments(allow_null=True, help_text="A second person approves, in the admin; that publishes it.")
+    turned_down_at = Moments(allow_null=True)
 
 
 class PartyForm(StrictSerializer):
@@ -223,7 +231,10 @@ class NoticePublication(ApiView):
     @operation(
         "notices_publish",
         summary="Publish a notice",
-        description="From here on it never changes. A material version closes the gate for consent given under older ones.",
+        description=(
+            "From here on it never changes. A material version closes the gate for consent given under older ones. "
+            "An editorial version is published by a second person's approval; ask for it."
+        ),
         permission=Permission.MANAGE_CONSENT,
         answer=NoticeSerializer,
     )
@@ -243,6 +254,20 @@ class NoticePublicationPreview(ApiView):
     def get(self, request: Request, code: UUID) -> Response:
         notice = self.find(Notice.objects.select_related("series", "project"), code)
         return Response(ConsequencesSerializer(what_if.of_publishing(notice)).data)
+
+
+class NoticeEditorialPublication(ApiView):
+    @operation(
+        "notices_ask_editorial",
+        summary="Ask that a notice be published as editorial",
+        description="An editorial version leaves consent under older ones in force: a second person approves, in the admin.",
+        permission=Permission.MANAGE_CONSENT,
+        answer=EditorialPublicationSerializer,
+        status_code=201,
+    )
+    def post(self, request: Request, code: UUID) -> Response:
+        asked = editorial.ask(self.find(Notice.objects.all(), code), actor=self.actor)
+        return Response(EditorialPublicationSerializer(asked).data, status=201)
 
 
 class Purposes(ApiView):

@@ -121,6 +121,24 @@ class SecondPersonNeeded(ConsentError):
     code = "second_person_needed"
 
 
+class AlreadyDecided(ConsentError):
+    """What was asked for was approved or turned down before."""
+
+    code = "already_decided"
+
+
+class ImportUnreadable(ConsentError):
+    """The file is no CSV in UTF-8 with the columns that an import takes."""
+
+    code = "import_unreadable"
+
+
+class ImportNotReady(ConsentError):
+    """The import is not in the state that this needs."""
+
+    code = "import_not_ready"
+
+
 class StatementNotExpected(ConsentError):
     """No spoken statement is awaited for this consent, or it came already."""
 

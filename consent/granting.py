@@ -47,13 +47,23 @@ class Answer:
 
 
 def record_consent(
-    project: Project, subject: Subject, purpose: Purpose, notice: Notice, answer: Answer, *, actor: Actor
+    project: Project,
+    subject: Subject,
+    purpose: Purpose,
+    notice: Notice,
+    answer: Answer,
+    *,
+    reason: str = "",
+    actor: Actor,
 ) -> ConsentRecord:
-    """Records an answer, given or refused. Raises `InvalidRecord`, `NoticeNotPublished`, `RepresentationEnded`, `SubjectErased`."""
+    """Records an answer, given or refused; `reason` says how it came here, where that is not plain.
+
+    Raises `InvalidRecord`, `NoticeNotPublished`, `RepresentationEnded`, `SubjectErased`.
+    """
     state = GrantState.GIVEN if answer.given else GrantState.REFUSED
     if answer.spoken_statement:
         state = GrantState.REQUESTED
-    return _record(project, subject, purpose, notice, answer, state=state, actor=actor)
+    return _record(project, subject, purpose, notice, answer, state=state, reason=reason, actor=actor)
 
 
 def record_request(
@@ -73,6 +83,7 @@ def _record(
     answer: Answer,
     *,
     state: GrantState,
+    reason: str = "",
     actor: Actor,
 ) -> ConsentRecord:
     # Read afresh: what counts is the notice as it stands now, not as the caller once loaded it.
@@ -103,5 +114,5 @@ def _record(
         publishing.require_valid(notice)
         if answer.representation is not None:
             representing.require_in_force(answer.representation, locked)
-        answering.answer(record, locked, answer.scopes, state, actor=actor)
+        answering.answer(record, locked, answer.scopes, state, actor=actor, reason=reason)
     return record

@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from accounts.models import Project
 from audit import trail
 from consent import inventory, iso27560, records
+from consent.import_holder import ImportHolder
 from consent.inventory import Category, Target
 from consent.models import (
     BulkWithdrawal,
@@ -137,7 +138,10 @@ class RoleHolder:
     fields = frozenset(
         {
             *(f"consent.RestrictedRole.{name}" for name in ("subject", "role", "denied_at")),
-            *(f"consent.RoleChange.{name}" for name in ("subject", "role", "asked_at", "approved_at")),
+            *(
+                f"consent.RoleChange.{name}"
+                for name in ("subject", "role", "asked_at", "approved_at", "turned_down_at")
+            ),
         }
     )
 
@@ -374,6 +378,7 @@ def declare_all() -> None:
         BulkWithdrawalHolder(),
         StatementHolder(),
         DecisionHolder(),
+        ImportHolder(),
         ReplayHolder(),
         StaffHolder(),
     ):

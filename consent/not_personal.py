@@ -9,6 +9,7 @@ _KEYS_AND_TIES = {
     "analysis.Result_participants": "id",
     "analysis.Result": "id analysis",
     "consent.Subject": "id project",
+    "consent.ImportedRow": "id project grant_import",
     "consent.ConsentRecord": "id project purpose notice",
     "consent.Grant": "id record revision",
     "consent.GrantUse": "id number",
@@ -26,6 +27,9 @@ _KEYS_AND_TIES = {
     "accounts.User_groups": "id user group",
     "accounts.User_user_permissions": "id user permission",
     "accounts.Membership": "id project created_at",
+    "accounts.Authenticator": "id",
+    "accounts.RecoveryCode": "id",
+    "accounts.BreakGlass": "id code organization cause",
     "accounts.ProjectUserObjectPermission": "id permission content_object",
     "audit.EventReference": "id event log kind",
     "axes.AccessAttempt": "id",
@@ -36,6 +40,11 @@ _KEYS_AND_TIES = {
 
 _RULES_OF_THE_HOUSE = {
     "consent.RenewalRun": "id series version total done after begun_at finished_at",
+    "consent.EditorialPublication": "id code project notice asked_at approved_at turned_down_at",
+    "consent.GrantImport": (
+        "id code project state rows new_people problem_count after recorded repeated failed lease_until "
+        "asked_at approved_at turned_down_at finished_at"
+    ),
     "consent.NoticeSeries": "id code project name least_valid_version",
     "consent.Notice": "id code project series version language title text required_phrase material sha256 created_at published_at",
     "consent.Purpose": (
@@ -65,8 +74,10 @@ _RULES_OF_THE_HOUSE = {
 _ACTORS = {
     "consent.Grant": "actor_kind actor_code",
     "consent.Ending": "actor_kind actor_code",
-    "consent.RoleChange": "asked_by_kind asked_by_code approved_by_code",
     "consent.BulkWithdrawal": "asked_by_kind asked_by_code begun_by_kind begun_by_code seen_by_code",
+    "consent.RoleChange": "asked_by_kind asked_by_code approved_by_code turned_down_by_code",
+    "consent.GrantImport": "asked_by_kind asked_by_code approved_by_code turned_down_by_code",
+    "consent.EditorialPublication": "asked_by_kind asked_by_code approved_by_code turned_down_by_code",
     "consent.Decision": "actor_kind actor_code",
     "audit.Event": "actor_kind",
 }

@@ -20,10 +20,10 @@ from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent import matching, renewing
-from consent.errors import InvalidRecord, NoticeImmutable, NoticeNotPublished
+from consent.errors import InvalidRecord, NoticeImmutable, NoticeNotPublished, SecondPersonNeeded
 from consent.law import purposes
 from consent.law.purposes import Plan
-from consent.models import Notice, NoticeSeries, Purpose
+from consent.models import EditorialPublication, Notice, NoticeSeries, Purpose
 from consent.processing import Processing, columns, problems
 from consent.vocabulary import Context, Ground, LawfulBasis, Scope
 from vault import journal
@@ -104,9 +104,12 @@ def draft_notice(
 
 
 @transaction.atomic
-def publish_notice(notice: Notice, *, actor: Actor) -> Notice:
+def publish_notice(notice: Notice, *, approval: EditorialPublication | None = None, actor: Actor) -> Notice:
     """Makes the notice public and fixed. A material version closes the gate for every grant on an older one at this commit,
-    by one row. Raises `NoticeImmutable` when it is published already, `InvalidRecord` when a newer version is out."""
+    by one row. An editorial one needs a second person's approval (`editorial`).
+
+    Raises `NoticeImmutable` when it is published already, `InvalidRecord` when a newer version is out, `SecondPersonNeeded`.
+    """
     move_policy_epoch(notice.project.organization_id)
     series = NoticeSeries.objects.select_for_update(no_key=True).get(pk=notice.series_id)
     notice = Notice.objects.select_for_update(no_key=True).get(pk=notice.pk)
@@ -114,6 +117,8 @@ def publish_notice(notice: Notice, *, actor: Actor) -> Notice:
         raise NoticeImmutable("this notice is already published; draft a new version")
     if notice.version < series.least_valid_version:
         raise InvalidRecord("version", "a newer material version is already published")
+    if not notice.material and (approval is None or approval.notice_id != notice.pk or approval.approved_at is None):
+        raise SecondPersonNeeded("an editorial notice keeps older consent in force: a second person must approve that")
     notice.published_at = timezone.now()
     notice.save(update_fields=["published_at"])
     if notice.material and notice.version > series.least_valid_version:

@@ -5,14 +5,13 @@ what was denied only when it stands here, approved. A program may ask; only a pe
 """
 
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.membership import move_policy_epoch
 from audit import trail
-from audit.entry import Actor, ActorKind, ObjectKind, Reference
+from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
-from consent import subjects
-from consent.errors import InvalidRecord, SecondPersonNeeded
+from consent import approving, subjects
+from consent.errors import InvalidRecord
 from consent.models import RestrictedRole, RoleChange, Subject
 from consent.vocabulary import ParticipantRole
 
@@ -37,20 +36,24 @@ def ask(subject: Subject, role: ParticipantRole, *, actor: Actor) -> RoleChange:
 
 
 def approve(change: RoleChange, *, actor: Actor) -> RoleChange:
-    """Says that the role is true. Raises `SecondPersonNeeded` unless a person other than who asked does, `InvalidRecord` when it
-    was approved before, `SubjectErased`."""
+    """Says that the role is true. Raises `SecondPersonNeeded` unless a person other than who asked does, `AlreadyDecided`,
+    `SubjectErased`."""
     with transaction.atomic():
         move_policy_epoch(change.project.organization_id)
         locked = subjects.lock(change.subject_id)
         row: RoleChange = RoleChange.objects.select_for_update(no_key=True).get(pk=change.pk)
-        if actor.kind is not ActorKind.USER or actor.code == row.asked_by_code:
-            raise SecondPersonNeeded("a person other than who asked must approve this")
-        if row.approved_at is not None:
-            raise InvalidRecord("role", "was approved before")
-        row.approved_by_code = actor.code
-        row.approved_at = timezone.now()
-        row.save(update_fields=["approved_by_code", "approved_at"])
+        approving.approve(row, actor=actor)
         _record(EventName.ROLE_CHANGE_APPROVED, row, subjects.move_consent_epoch(locked), actor)
+    return row
+
+
+def turn_down(change: RoleChange, *, actor: Actor) -> RoleChange:
+    """Says no, or takes it back: the role opens nothing. Raises `AlreadyDecided`, `SubjectErased`."""
+    with transaction.atomic():
+        locked = subjects.lock(change.subject_id)
+        row: RoleChange = RoleChange.objects.select_for_update(no_key=True).get(pk=change.pk)
+        approving.turn_down(row, actor=actor)
+        _record(EventName.ROLE_CHANGE_TURNED_DOWN, row, locked.consent_epoch, actor)
     return row
 
 

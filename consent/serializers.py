@@ -84,6 +84,7 @@ class RoleChangeSerializer(Shape):
     role = Word(ParticipantRole)
     asked_at = Moments()
     approved_at = Moments(allow_null=True, help_text="A second person approves, in the admin.")
+    turned_down_at = Moments(allow_null=True)
 
 
 class SubjectWithdrawalForm(StrictSerializer):

@@ -215,6 +215,17 @@ class AccessKind(StrEnum):
     SPOKEN_STATEMENT = "spoken_statement"
 
 
+class ImportState(StrEnum):
+    """Where an import of existing consents stands."""
+
+    CHECKED = "checked"
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    TURNED_DOWN = "turned_down"
+    STOPPED = "stopped"
+
+
 class Action(StrEnum):
     """What somebody wants to do, as each Decision names it."""
 

@@ -7,6 +7,7 @@ Offline once installed. `--quick` is the inner loop: ruff, and pytest without wh
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -93,6 +94,10 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nStopped; run this again to go on.", file=sys.stderr)
         return 130
+    if not given.quick and not given.drills and not chromium():
+        print(
+            "  Browser    no Chromium: the admin's walk-through is skipped; apt-get install chromium, or VOXGOV_CHROMIUM=PATH"
+        )
     VAR.mkdir(parents=True, exist_ok=True)
     environment = surroundings(drills=given.drills)
     results: list[Result] = []
@@ -119,6 +124,12 @@ def surroundings(*, drills: bool) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "PYTHONDONTWRITEBYTECODE": "",  # whoever forbids it makes every process compile every module
     }
+
+
+def chromium() -> str:
+    """As `tests.walkthrough.chromium`, which needs what is installed only now."""
+    names = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+    return os.environ.get("VOXGOV_CHROMIUM", "") or next((found for name in names if (found := shutil.which(name))), "")
 
 
 def run(check: Check, environment: dict[str, str]) -> Result:

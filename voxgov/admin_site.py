@@ -1,30 +1,24 @@
-"""The governed admin site: who gets in, what is listed, and the sign-in on the trail.
+"""The governed admin site: who gets in, what is listed, and what is noted while the glass is broken. Signing in is `sign_in`.
 
 Only pages that stand on `GovernedAdmin` are listed; what third-party packages register by themselves is left out, because it
 would show rows of every organization.
 """
 
+from functools import partial, wraps
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.forms import AdminAuthenticationForm
-from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView
-from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, URLResolver, reverse
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
-from django.views.decorators.debug import sensitive_post_parameters
 
-from accounts.access import actor_of
+from accounts import break_glass
 from accounts.governed_admin import GovernedAdmin, governed
 from accounts.models import User
-from audit import trail
-from audit.entry import ObjectKind, Reference
-from audit.events import EventName
+from voxgov import sign_in
 
 
 class GovernedAdminSite(admin.AdminSite):
@@ -45,6 +39,10 @@ class GovernedAdminSite(admin.AdminSite):
         super().unregister([model for model in models if self.is_registered(model)])
 
     def has_permission(self, request: HttpRequest) -> bool:
+        """Whoever may enter and has shown the second factor in this session."""
+        return self.may_enter(request) and sign_in.is_verified(request)
+
+    def may_enter(self, request: HttpRequest) -> bool:
         """Active staff of an organization; never an API client, never a superuser."""
         user = request.user
         return (
@@ -58,7 +56,19 @@ class GovernedAdminSite(admin.AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Without `view_on_site`, which looks any row of any model up by its number."""
-        return [found for found in super().get_urls() if getattr(found, "name", None) != "view_on_site"]
+        own: list[URLPattern | URLResolver] = [
+            path("second-factor/", partial(sign_in.second_factor, site=self), name="second_factor"),
+            path("second-factor/set-up/", partial(sign_in.set_up, site=self), name="second_factor_set_up"),
+        ]
+        return own + [found for found in super().get_urls() if getattr(found, "name", None) != "view_on_site"]
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Each request of somebody for whom the glass is broken is recorded before it is answered."""
+        return super().admin_view(noting_break_glass(view), cacheable)
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        glass = break_glass.open_for(request.user) if isinstance(request.user, User) else None
+        return {**super().each_context(request), "glass": glass}
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         order = {page.model: page for page in governed(self)}
@@ -100,54 +110,19 @@ class GovernedAdminSite(admin.AdminSite):
         if "next" not in request.GET and "next" not in request.POST:
             context["next"] = reverse("admin:index")
         request.current_app = self.name
-        return SignIn.as_view(extra_context=context)(request)
+        if request.method == "GET" and self.may_enter(request):
+            return HttpResponseRedirect(sign_in.next_step(request))
+        return sign_in.SignIn.as_view(extra_context=context)(request)
 
 
-class SignInForm(AdminAuthenticationForm):
-    """Staff of an organization only; every refusal reads the same."""
+def noting_break_glass(view: Any) -> Any:
+    @wraps(view)
+    def noted(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        glass = break_glass.open_for(request.user) if isinstance(request.user, User) else None
+        if glass is not None:
+            match = request.resolver_match
+            name = "" if match is None else match.view_name
+            break_glass.note_act(glass, view=name, method=str(request.method))
+        return view(request, *args, **kwargs)
 
-    def confirm_login_allowed(self, user: Any) -> None:
-        super().confirm_login_allowed(user)
-        if user.organization_id is None or hasattr(user, "api_client"):
-            raise self.get_invalid_login_error()
-
-
-class SignIn(LoginView):
-    """Signing in, with its event: nobody gets in without one. A failure goes to the log of the organization of whose name was
-    used. A name that nobody has belongs to no organization, so there is no log to write to; axes counts those.
-    """
-
-    authentication_form = SignInForm
-    template_name = "admin/login.html"
-
-    @method_decorator(sensitive_post_parameters())
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return super().dispatch(request, *args, **kwargs)
-
-    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        user = form.get_user()
-        with transaction.atomic():
-            response = super().form_valid(form)
-            _record(EventName.LOGIN_SUCCEEDED, user, outcome="allow")
-        return response
-
-    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
-        named = User.objects.filter(username=self.request.POST.get("username", "")).select_related("organization")
-        locked = bool(getattr(self.request, "axes_locked_out", False))
-        with transaction.atomic():
-            for user in named:
-                _record(EventName.LOGIN_FAILED, user, outcome="deny", reason="locked_out" if locked else "refused")
-        return super().form_invalid(form)
-
-
-def _record(name: EventName, user: User, *, outcome: str, reason: str = "") -> None:
-    if user.organization is None:
-        return
-    trail.record(
-        name,
-        organization=user.organization.code,
-        actor=actor_of(user) if outcome == "allow" else trail.system("sign-in"),
-        objects=[Reference(ObjectKind.USER, user.code)],
-        outcome=outcome,
-        reason=reason,
-    )
+    return noted

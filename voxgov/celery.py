@@ -32,6 +32,16 @@ app.conf.beat_schedule = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "record consents that were approved for import": {
+        "task": "consent.imports",
+        "schedule": 2.0,
+        "options": {"expires": 2},
+    },
+    "record that break-glass access is over": {
+        "task": "accounts.break_glass",
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
     "end consent that is over": {"task": "consent.expiry", "schedule": 60.0, "options": {"expires": 60}},
     "destroy what is past its term": {"task": "consent.retention", "schedule": 600.0, "options": {"expires": 600}},
     "destroy keys that nothing names": {"task": "vault.stray_keys", "schedule": 86400.0, "options": {"expires": 3600}},

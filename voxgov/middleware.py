@@ -1,9 +1,11 @@
-"""What every request passes: an id that the trail carries, and a refusal of form uploads."""
+"""What every request passes: an id that the trail carries, and the one way in which a form may bring a file."""
 
 from collections.abc import Callable
-from typing import IO, Any
+from io import BytesIO
+from typing import IO, Any, Final
 
-from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+from django.core.files.uploadedfile import InMemoryUploadedFile
+from django.core.files.uploadhandler import FileUploadHandler, SkipFile, StopUpload
 from django.http import HttpRequest, HttpResponse
 from django.http.request import QueryDict
 from django.utils.datastructures import MultiValueDict
@@ -32,8 +34,18 @@ class RequestId:
         return response
 
 
-class NoFileUploads(FileUploadHandler):
-    """The only upload handler: it stops at once, so that no form can make Django spool plaintext to a temporary file."""
+class SmallFilesInMemory(FileUploadHandler):
+    """The only upload handler. A small file for an address of the admin that takes one stays in memory; anything else is stopped at
+    once, so that no form can make Django spool plaintext to a temporary file."""
+
+    TAKES: Final = frozenset({"admin:consent_grantimport_add"})
+    MOST: Final = 4 * 1024 * 1024
+    """Bytes of a file."""
+
+    def __init__(self, request: HttpRequest | None = None) -> None:
+        super().__init__(request)
+        self._pieces: list[bytes] = []
+        self._size = 0
 
     def handle_raw_input(
         self,
@@ -46,10 +58,24 @@ class NoFileUploads(FileUploadHandler):
         return None
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
-        raise StopUpload(connection_reset=True)
+        super().new_file(*args, **kwargs)
+        match = None if self.request is None else self.request.resolver_match
+        if match is None or match.view_name not in self.TAKES:
+            raise StopUpload(connection_reset=True)
+        self._pieces, self._size = [], 0
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
-        raise StopUpload(connection_reset=True)
-
-    def file_complete(self, file_size: int) -> None:
+        self._size += len(raw_data)
+        if self._size > self.MOST:
+            # The rest is read and thrown away, so that the form can say what was wrong.
+            self._pieces = []
+            raise SkipFile
+        self._pieces.append(raw_data)
         return None
+
+    def file_complete(self, file_size: int) -> InMemoryUploadedFile | None:
+        content = b"".join(self._pieces)
+        self._pieces = []
+        return InMemoryUploadedFile(
+            BytesIO(content), self.field_name, self.file_name, self.content_type, len(content), self.charset
+        )

@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "axes",
+    "django_otp",
 ]
 
 MIDDLEWARE = [
@@ -60,6 +61,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -103,6 +105,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 ANONYMOUS_USER_NAME = None
 GUARDIAN_RAISE_403 = False
+# People who sign in need a second factor and set it up the first time. Off is for trials on one's own machine.
+VOXGOV_SECOND_FACTOR = environment.flag("VOXGOV_SECOND_FACTOR", default=True)
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -122,8 +126,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
-# The default handlers spool a large upload to a temporary file in the clear. Audio comes as a raw body; forms carry no files.
-FILE_UPLOAD_HANDLERS = ["voxgov.middleware.NoFileUploads"]
+# The default handlers spool a large upload to a temporary file in the clear. Audio comes as a raw body; one form carries a file.
+FILE_UPLOAD_HANDLERS = ["voxgov.middleware.SmallFilesInMemory"]
 FILE_UPLOAD_TEMP_DIR = str(VAR_DIR / "tmp")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 

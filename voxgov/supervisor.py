@@ -304,6 +304,7 @@ def _addresses(launch: Launch) -> None:
     say("")
     say(f"  API documentation   {launch.base}/v1/docs/")
     say(f"  Administration      {launch.base}/admin/")
+    say("                      the first sign-in sets up a second factor: have an authenticator app at hand")
     say(f"  Names and secrets   {launch.var / 'secrets' / 'demo.json'}")
     say(f"  Logs                {launch.var / 'log'}")
     say("")

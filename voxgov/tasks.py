@@ -7,9 +7,10 @@ may be somebody's only copy. Orders to shred and the journal go on: they only en
 from celery import shared_task
 from django.db import close_old_connections
 
+from accounts import break_glass
 from analysis import claiming, tidying
 from audit import delivery, exports, pruning, standing, witnessing
-from consent import bulk_withdrawal, destruction, expiring, renewing, retention, statements
+from consent import bulk_withdrawal, destruction, expiring, importing, renewing, retention, statements
 from vault import journal, rotation, shredding, stray
 
 
@@ -70,6 +71,12 @@ def carry_out_bulk_withdrawals() -> None:
     bulk_withdrawal.carry_out()
 
 
+@shared_task(name="consent.imports")
+def carry_out_imports() -> None:
+    standing.require_open()
+    importing.carry_out()
+
+
 @shared_task(name="consent.expiry")
 def end_what_is_over() -> None:
     standing.require_open()
@@ -102,6 +109,11 @@ def rotate_keys() -> None:
 @shared_task(name="vault.journal")
 def write_journal() -> None:
     journal.flush()
+
+
+@shared_task(name="accounts.break_glass")
+def record_ended_break_glass() -> None:
+    break_glass.close_over()
 
 
 @shared_task(name="audit.prune")

@@ -25,6 +25,7 @@ v1: list[URLPattern | URLResolver] = [
     path("notices/<uuid:code>/publish-preview", notices.NoticePublicationPreview.as_view()),
     path("rule-set", rule_sets.ProjectRuleSet.as_view()),
     path("rule-set:preview", rule_sets.RuleSetPreview.as_view()),
+    path("notices/<uuid:code>/editorial-publication", notices.NoticeEditorialPublication.as_view()),
     path("purposes", notices.Purposes.as_view()),
     path("purposes/<uuid:code>", notices.OnePurpose.as_view()),
     path("subjects", consent.Subjects.as_view()),

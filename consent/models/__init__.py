@@ -1,8 +1,10 @@
 """The rows of this room. Rules live in `gate`, `law`, `granting`, `withdrawal`, `publishing`; nothing here decides anything."""
 
+from consent.models.approvals import EditorialPublication, SecondPerson
 from consent.models.bulk import BulkWithdrawal
 from consent.models.decisions import Decision
 from consent.models.grants import ConsentRecord, CurrentGrant, Ending, Grant, GrantUse, LostEnding, SpokenStatement
+from consent.models.imports import GrantImport, ImportedRow
 from consent.models.keeping import DestructionOrder, RetentionPolicy, RetentionSchedule
 from consent.models.notices import Notice, NoticeSeries, Purpose, RenewalRun
 from consent.models.people import Representation, RestrictedRole, RoleChange, Subject
@@ -15,9 +17,12 @@ __all__ = [
     "CurrentGrant",
     "Decision",
     "DestructionOrder",
+    "EditorialPublication",
     "Ending",
     "Grant",
+    "GrantImport",
     "GrantUse",
+    "ImportedRow",
     "LostEnding",
     "Notice",
     "NoticeSeries",
@@ -30,6 +35,7 @@ __all__ = [
     "RoleChange",
     "RuleSet",
     "ScopedQuerySet",
+    "SecondPerson",
     "SpokenStatement",
     "Subject",
 ]

@@ -7,6 +7,7 @@ from django.db import models
 
 from accounts.models import Project
 from accounts.roles import Permission
+from consent.models.approvals import SecondPerson
 from consent.models.scoping import ScopedQuerySet, choices
 from consent.vocabulary import ParticipantRole, RepresentativeRelation, RestrictionGround
 from vault.codes import new_code
@@ -88,33 +89,19 @@ class RestrictedRole(models.Model):
         return self.role
 
 
-class RoleChange(models.Model):
+class RoleChange(SecondPerson):
     """Somebody asks that a person count in another role than the one in which they were denied; a second person approves.
 
     Append-only but for the approval.
     """
-
-    view_permission: ClassVar = Permission.VIEW_CONSENT
 
     id = models.BigAutoField(primary_key=True)
     code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="role_changes")
     subject = models.ForeignKey(Subject, on_delete=models.PROTECT, related_name="role_changes")
     role = models.CharField(max_length=16, choices=choices(ParticipantRole), help_text="The role from now on.")
-    asked_by_kind = models.CharField(max_length=16)
-    asked_by_code = models.CharField(max_length=64)
-    asked_at = models.DateTimeField(auto_now_add=True)
-    approved_by_code = models.CharField(max_length=64, blank=True)
-    approved_at = models.DateTimeField(null=True)
 
     objects = ScopedQuerySet.as_manager()
-
-    class Meta:
-        constraints: ClassVar = [
-            models.CheckConstraint(
-                name="a_second_person_approves", condition=~models.Q(approved_by_code=models.F("asked_by_code"))
-            ),
-        ]
 
     def __str__(self) -> str:
         return self.code

@@ -11,7 +11,7 @@ from consent import gate, publishing, withdrawal
 from consent.errors import BeyondPermit, ConsentDenied, GateInsideTransaction, PermitForged
 from consent.models import Decision
 from consent.vocabulary import Action, Context, DenialReason, ParticipantRole, Scope
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, World, make_world, publish
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_an_editorial_notice_leaves_grants_valid(world: World) -> None:
     newer = publishing.draft_notice(
         world.project, series="voice", language="en", title="Typo", text="A comma, added.", material=False, actor=ACTOR
     )
-    publishing.publish_notice(newer, actor=ACTOR)
+    publish(newer)
     assert gate.evaluate(world.ask(Scope.TRANSCRIBE)).allowed
 
 

@@ -35,7 +35,7 @@ from consent.vocabulary import (
     ParticipantRole,
     Scope,
 )
-from tests.factories import ACTOR, World, make_representative, make_world
+from tests.factories import ACTOR, World, make_representative, make_world, publish
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RELEASE = Consent(explicit=True, method=EvidenceMethod.WRITTEN_RELEASE, age_band=AgeBand.ADULT, open_ended=False)
@@ -202,7 +202,7 @@ def test_gdpr_7_a_new_notice_denies_when_it_is_material_and_allows_when_it_is_ed
     draft = publishing.draft_notice(
         world.project, series="voice", language="en", title="Anew", text="And more.", material=material, actor=ACTOR
     )
-    publishing.publish_notice(draft, actor=ACTOR)
+    publish(draft)
     assert reasons(world, Scope.TRANSCRIBE) == expected
 
 

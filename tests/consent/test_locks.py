@@ -84,7 +84,7 @@ def test_an_answer_a_commit_of_results_and_a_purpose_that_closes_meet_without_de
 
 def test_a_notice_is_published_while_a_purpose_is_made_on_its_series(world: World) -> None:
     notice = publishing.draft_notice(
-        world.project, series="voice", language="en", title="t", text="new", material=False, actor=ACTOR
+        world.project, series="voice", language="en", title="t", text="new", material=True, actor=ACTOR
     )
     with nobody_dies() as meanwhile, transaction.atomic():
         publishing.create_purpose(

@@ -10,7 +10,7 @@ from accounts.roles import Role
 from audit.entry import Actor, ActorKind
 from audit.events import EventName
 from consent import destruction, gate, locking, relabelling, withdrawal
-from consent.errors import ConsentDenied, InvalidRecord, SecondPersonNeeded
+from consent.errors import AlreadyDecided, ConsentDenied, InvalidRecord, SecondPersonNeeded
 from consent.models import RestrictedRole, RoleChange
 from consent.vocabulary import Action, DenialReason, ParticipantRole, Scope
 from tests.callers import Caller
@@ -70,7 +70,7 @@ def test_a_second_person_opens_the_role_that_was_asked_for_and_no_other(world: W
     assert reasons(world, CUSTOMER) == []
     assert reasons(world, ParticipantRole.CALLER) == [DenialReason.ROLE_RELABELLED]
     assert reasons(world, EMPLOYEE) == [DenialReason.LAW]
-    with pytest.raises(InvalidRecord):
+    with pytest.raises(AlreadyDecided):
         relabelling.approve(change, actor=second)
     assert len(events(world, EventName.ROLE_CHANGE_ASKED)) == 1
     assert events(world, EventName.ROLE_CHANGE_APPROVED)[0].actor_code == second.code
@@ -145,3 +145,13 @@ def test_a_denial_leaves_only_when_no_commit_that_was_judged_before_it_is_under_
     other.join(20)
     assert said.is_set()
     assert reasons(world, CUSTOMER) == [DenialReason.ROLE_RELABELLED]
+
+
+def test_a_role_that_was_turned_down_opens_nothing_and_is_not_approved_later(world: World) -> None:
+    denied_as(world, EMPLOYEE)
+    first, second = person(world), person(world)
+    change = relabelling.turn_down(relabelling.ask(world.subject, CUSTOMER, actor=first), actor=second)
+    with pytest.raises(AlreadyDecided):
+        relabelling.approve(change, actor=second)
+    assert reasons(world, CUSTOMER) == [DenialReason.ROLE_RELABELLED]
+    assert events(world, EventName.ROLE_CHANGE_TURNED_DOWN)[0].actor_code == second.code

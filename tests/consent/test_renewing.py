@@ -15,6 +15,7 @@ from consent import gate, publishing, renewing, restoring, withdrawal
 from consent.errors import NoticeNotPublished
 from consent.models import CurrentGrant, DestructionOrder, Grant, Notice, NoticeSeries, RenewalRun, Subject
 from consent.vocabulary import DenialReason, ParticipantRole, Scope
+from tests import factories
 from tests.callers import Caller
 from tests.factories import ACTOR, World, make_world
 from tests.people import events
@@ -31,7 +32,7 @@ def publish(world: World, *, material: bool = True) -> Notice:
     draft = publishing.draft_notice(
         world.project, series="voice", language="en", title="Anew", text="And more.", material=material, actor=ACTOR
     )
-    return publishing.publish_notice(draft, actor=ACTOR)
+    return factories.publish(draft)
 
 
 def consenting(world: World, count: int) -> list[Subject]:

@@ -52,9 +52,12 @@ def world() -> World:
                 "consent/purpose",
                 "consent/decision",
                 "consent/destructionorder",
+                "consent/rolechange",
+                "consent/editorialpublication",
+                "consent/grantimport",
             },
         ),
-        (Role.AUDITOR, {"audit/event", "audit/log", "audit/export"}),
+        (Role.AUDITOR, {"audit/event", "audit/log", "audit/export", "accounts/breakglass"}),
         (Role.ADMINISTRATOR, {"accounts/membership", "accounts/apiclient", "audit/webhook"}),
         (
             Role.DATA_PROTECTION_OFFICER,
@@ -65,12 +68,16 @@ def world() -> World:
                 "consent/purpose",
                 "consent/decision",
                 "consent/destructionorder",
+                "consent/rolechange",
+                "consent/editorialpublication",
+                "consent/grantimport",
                 "consent/retentionpolicy",
                 "analysis/recording",
                 "analysis/analysis",
                 "audit/event",
                 "audit/log",
                 "audit/export",
+                "accounts/breakglass",
                 "audit/webhook",
             },
         ),
@@ -83,6 +90,9 @@ def world() -> World:
                 "consent/purpose",
                 "consent/decision",
                 "consent/destructionorder",
+                "consent/rolechange",
+                "consent/editorialpublication",
+                "consent/grantimport",
                 "analysis/recording",
                 "analysis/analysis",
             },
@@ -103,7 +113,8 @@ def test_only_governed_pages_are_registered() -> None:
     assert all(isinstance(page, GovernedAdmin) for page in admin.site._registry.values())
     assert {page.model.__name__ for page in governed(admin.site)} == {
         *("Subject", "ConsentRecord", "Notice", "Purpose", "Decision", "DestructionOrder", "RetentionPolicy"),
-        *("Recording", "Analysis", "Membership", "ApiClient", "Event", "Log", "Export", "Webhook"),
+        *("RoleChange", "EditorialPublication", "GrantImport"),
+        *("Recording", "Analysis", "Membership", "ApiClient", "Event", "Log", "Export", "Webhook", "BreakGlass"),
     }
 
 
@@ -182,7 +193,7 @@ def test_an_administrator_adds_a_person_who_can_then_sign_in(world: World) -> No
     assert may(user, Permission.READ_LOG, world.project.pk)
     newcomer = Browser()
     assert newcomer.sign_in(name, password).status_code == 302
-    assert listed(newcomer.see("/admin/")) == {"audit/event", "audit/log", "audit/export"}
+    assert listed(newcomer.see("/admin/")) == {"audit/event", "audit/log", "audit/export", "accounts/breakglass"}
 
 
 def test_a_role_is_given_and_taken_away_through_the_trail(world: World) -> None:

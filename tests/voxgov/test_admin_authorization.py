@@ -15,33 +15,42 @@ from django.test import override_settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from knox.models import AuthToken
 
-from accounts import membership
+from accounts import break_glass, membership
+from accounts.causes import Cause
 from accounts.governed_admin import GovernedAdmin, governed
-from accounts.models import ApiClient, Membership, Organization, Project, User
+from accounts.models import ApiClient, BreakGlass, Membership, Organization, Project, User
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from analysis.models import Analysis, Recording
 from audit import exports, webhooks
 from audit.models import Event, Export, Log, Webhook
-from consent import publishing, retention, subjects, withdrawal
+from consent import editorial, importing, publishing, relabelling, retention, subjects, withdrawal
 from consent.inventory import Category
 from consent.models import (
     ConsentRecord,
     CurrentGrant,
     Decision,
     DestructionOrder,
+    EditorialPublication,
     Grant,
+    GrantImport,
     Notice,
     NoticeSeries,
     Purpose,
+    RestrictedRole,
     RetentionPolicy,
+    RoleChange,
     Subject,
 )
-from consent.vocabulary import Scope
+from consent.vocabulary import ParticipantRole, Scope
 from tests.browser import Browser
 from tests.factories import ACTOR, World, make_client, make_member, make_world, sign_log
 from vault.fields import Sealed
 
 REFERENCE = "Ottokar Prohaska, Vega Street 7"
+IMPORT = (
+    b"external_reference,purpose,notice,scopes,answer,explicit,given_at,evidence_method\n"
+    b"Somebody,support quality,nothing,speech.transcribe,given,yes,2024-01-01T00:00:00Z,paper\n"
+)
 PEOPLE_ONLY = {
     "login",
     "logout",
@@ -51,11 +60,13 @@ PEOPLE_ONLY = {
     "jsi18n",
     "autocomplete",
     "app_list",
+    "second_factor",
+    "second_factor_set_up",
 }
 """Addresses that name no row."""
 
 
-OF_THE_LOG = (Event, Log, Export, Webhook)
+OF_THE_LOG = (Event, Log, Export, Webhook, BreakGlass)
 OTHERS = [
     *(("theirs", role) for role in Role),
     *(("neighbours", role) for role in (Role.CONSENT_MANAGER, Role.DATA_PROTECTION_OFFICER, Role.ADMINISTRATOR)),
@@ -87,12 +98,20 @@ def make_estate(organization: Organization) -> Estate:
     draft = publishing.draft_notice(
         world.project, series="draft", language="en", title="A draft", text="Not yet.", material=False, actor=ACTOR
     )
+    RestrictedRole.objects.get_or_create(subject=world.subject, role="employee")
+    brought = importing.bring(world.project, IMPORT, actor=ACTOR)
+    broken = break_glass.break_(
+        make_member(world.project), minutes=1, cause=Cause.OTHER, explanation="A drill.", actor=ACTOR
+    )
     log = sign_log(organization)
     rows: dict[type[Model], Any] = {
         Subject: world.subject,
         ConsentRecord: record,
         Notice: draft,
         Purpose: world.purpose,
+        RoleChange: relabelling.ask(world.subject, ParticipantRole.CUSTOMER, actor=ACTOR),
+        EditorialPublication: editorial.ask(draft, actor=ACTOR),
+        GrantImport: brought,
         Decision: Decision.objects.filter(project=world.project).latest("pk"),
         DestructionOrder: DestructionOrder.objects.get(project=world.project),
         RetentionPolicy: retention.set_policy(world.project, Category.RESULTS, 77, actor=ACTOR),
@@ -100,6 +119,7 @@ def make_estate(organization: Organization) -> Estate:
         Analysis: recording.analyses.get(),
         Membership: Membership.objects.get(user=member),
         ApiClient: client,
+        BreakGlass: broken,
         Event: Event.objects.filter(log=organization.code).latest("pk"),
         Log: log,
         Export: exports.order(log, start=0, end=None, filter_={}, recipient="", actor=ACTOR),
@@ -127,6 +147,7 @@ def frozen(estate: Estate) -> dict[str, object]:
             "project",
         ),
         **dict.fromkeys((Recording, Membership, ApiClient), "project"),
+        **dict.fromkeys((RoleChange, EditorialPublication, GrantImport), "project"),
         Grant: "record__project",
         CurrentGrant: "purpose__project",
         Analysis: "recording__project",

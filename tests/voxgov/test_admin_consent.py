@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from accounts.roles import Role
 from audit.events import EventName
-from consent import gate, withdrawal
+from consent import gate, publishing, renewing, withdrawal
 from consent.errors import ConsentDenied
 from consent.models import ConsentRecord, Decision, DestructionOrder, Notice, Purpose, RetentionPolicy, Subject
-from consent.vocabulary import Action, ParticipantRole, Scope
+from consent.vocabulary import Action, AgeBand, ParticipantRole, Scope
 from tests.browser import Browser
-from tests.factories import ACTOR, World, make_member, make_world
+from tests.factories import ACTOR, World, make_member, make_representative, make_world
 from tests.people import answer, events, manager, officer
 
 REFERENCE = "Wilhelmina Quartz, +44 20 7946 0958"
@@ -292,3 +292,60 @@ def test_a_data_protection_officer_sees_every_term_and_sets_one(world: World) ->
     assert RetentionPolicy.objects.get(project=world.project, category="results").days == 42
     assert "42 days" in browser.see("/admin/consent/retentionpolicy/")
     assert len(events(world, EventName.RETENTION_POLICY_CHANGED)) == 1
+
+
+# What has to be looked after
+
+
+def test_what_must_be_renewed_is_found_from_the_publication_on(world: World) -> None:
+    record = world.consent(Scope.TRANSCRIBE)
+    browser = manager(world)
+    due = "/admin/consent/consentrecord/?renewal=due"
+    assert record.code not in browser.see(due)
+    newer = publishing.draft_notice(
+        world.project, series="voice", language="en", title="Anew", text="And more.", material=True, actor=ACTOR
+    )
+    publishing.publish_notice(newer, actor=ACTOR)
+    assert record.code in browser.see(due)
+    renewing.carry_out()
+    assert record.code in browser.see(due)
+    assert "1</strong><span>consents wait to be renewed" in browser.see("/admin/")
+
+
+def test_children_without_proof_of_representation_are_found(world: World) -> None:
+    missing = "/admin/consent/consentrecord/?proof=missing"
+    child, other = world.another_subject(), world.another_subject()
+    alone = world.consent(Scope.TRANSCRIBE, subject=child, age_band=AgeBand.UNDER_13)
+    representation = make_representative(other)
+    represented = world.consent(
+        Scope.TRANSCRIBE, subject=other, age_band=AgeBand.UNDER_13, representation=representation
+    )
+    adult = world.consent(Scope.TRANSCRIBE)
+    browser = manager(world)
+    page = browser.see(missing)
+    assert alone.code in page
+    assert represented.code not in page
+    assert adult.code not in page
+    assert "1</strong><span>consents of children lack proof" in browser.see("/admin/")
+
+
+def test_the_history_reads_as_acts_with_the_name_of_who_did_them(world: World) -> None:
+    user = make_member(world.project, Role.CONSENT_MANAGER)
+    browser = Browser(user)
+    form = answer(world, Scope.TRANSCRIBE, Scope.PROSODY)
+    where = browser.does(f"/admin/consent/subject/{world.subject.code}/record-consent/", **form)
+    withdrawal.withdraw(world.subject, scopes=[Scope.PROSODY], actor=ACTOR)
+    page = browser.see(where)
+    history = page[page.index("vg-timeline") : page.index("</ol>")]
+    assert history.count("<time>") == 3
+    assert f"by {user.username}" in history
+    assert history.index("Was permitted") < history.index("Was withdrawn")
+    assert history.count("<code>speech.prosody</code>") == 2
+
+
+def test_a_decisions_page_says_what_judged_it(world: World) -> None:
+    world.consent(Scope.TRANSCRIBE)
+    gate.require(world.ask(Scope.TRANSCRIBE), action=Action.SUBMIT, actor=ACTOR)
+    row = Decision.objects.get(project=world.project)
+    page = manager(world).see(f"/admin/consent/decision/{row.code}/change/")
+    assert f"rule set {row.rule_set}" in page
