@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Q
 from django.http import HttpResponse, StreamingHttpResponse
 from django.utils import timezone
@@ -148,14 +147,13 @@ class Stream(LogView):
 
     def _record(self) -> None:
         """Once for each stream, before anything of it leaves."""
-        with transaction.atomic():
-            trail.record(
-                EventName.TRAIL_READ,
-                organization=self.organization,
-                actor=self.actor,
-                objects=[Reference(ObjectKind.LOG, self.organization)],
-                detail={"stream": True, "searched_by": sorted(set(self.query) - {"start"})},
-            )
+        trail.record_alone(
+            EventName.TRAIL_READ,
+            organization=self.organization,
+            actor=self.actor,
+            objects=[Reference(ObjectKind.LOG, self.organization)],
+            detail={"stream": True, "searched_by": sorted(set(self.query) - {"start"})},
+        )
 
 
 def _waiting(request: Request) -> Callable[[float], bool]:
