@@ -14,11 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import rfc8785
-
 from audit.errors import EntryInvalid
 from audit.events import EventName
-from audit.schema import MAX_ENTRY_BYTES, PERSONAL, SCHEMA_VERSION, ActorKind, ObjectKind
+from audit.schema import MAX_ENTRY_BYTES, MAX_INTEGER, PERSONAL, SCHEMA_VERSION, ActorKind, ObjectKind, canonical_json
 from audit.tlog.merkle import leaf_hash
 
 BLIND_TAG = b"voxgov/audit/v1/blind\x00"
@@ -129,8 +127,8 @@ def compose(
         "detail": {key: list(value) if isinstance(value, list | tuple) else value for key, value in detail.items()},
     }
     try:
-        canonical = rfc8785.dumps(body)  # type: ignore[arg-type]  # its stub wants invariant dict values
-    except rfc8785.CanonicalizationError as error:
+        canonical = canonical_json(body)
+    except ValueError as error:
         raise EntryInvalid(f"{name}: {error}") from error
     if len(canonical) > MAX_ENTRY_BYTES:
         raise EntryInvalid(f"{name}: {len(canonical)} bytes, at most {MAX_ENTRY_BYTES} are allowed")
@@ -146,3 +144,5 @@ def _require_flat(detail: Detail) -> None:
         for item in items:
             if item is not None and not isinstance(item, str | int | bool):
                 raise EntryInvalid(f"detail {key!r} holds a {type(item).__name__}; strings, integers and booleans only")
+            if isinstance(item, int) and abs(item) > MAX_INTEGER:
+                raise EntryInvalid(f"detail {key!r} holds an integer beyond {MAX_INTEGER}")

@@ -4,13 +4,26 @@ Reads only, a handful of rows whatever the size of the log. What a proof is, and
 """
 
 from dataclasses import dataclass
+from typing import Final
+
+from django.db import connection
 
 from audit import signing, stored_tree, witnessing
 from audit.errors import EventNotSigned, TileInvalid
-from audit.models import Event, Leaf, Log, SignedCheckpoint, Unsequenced
+from audit.models import Event, Log, SignedCheckpoint, Unsequenced
 from audit.tlog.proof import LogProof
 from audit.tlog.proving import prove_consistency, prove_inclusion
 from audit.tlog.tiles import HEIGHT, Tile
+
+_PLACE: Final = """
+SELECT log.id, log.generation, log.origin, leaf.index, leaf.hash, newest.size, newest.note,
+    ARRAY(SELECT line FROM audit_cosignature WHERE checkpoint_id = newest.id ORDER BY id)
+FROM audit_leaf AS leaf JOIN audit_log AS log ON log.id = leaf.log_id LEFT JOIN LATERAL (
+    SELECT id, size, note FROM audit_signedcheckpoint WHERE log_id = log.id ORDER BY size DESC LIMIT 1
+) AS newest ON true
+WHERE leaf.event_id = %s
+"""
+"""Where an event stands, and the newest checkpoint of its log with the cosignatures that came so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +62,17 @@ class Standing:
 
 def of_event(event: Event) -> EventProof:
     """The proof under the newest checkpoint. Raises `EventNotSigned`."""
-    leaf = Leaf.objects.filter(event=event).select_related("log").first()
-    if leaf is None:
+    with connection.cursor() as cursor:
+        cursor.execute(_PLACE, [event.pk])
+        row = cursor.fetchone()
+    if row is None:
         raise EventNotSigned("the event has no place in the log yet")
-    newest = SignedCheckpoint.objects.filter(log=leaf.log).order_by("-size").first()
-    if newest is None or newest.size <= leaf.index:
+    log, generation, origin, index, leaf, size, note, cosignatures = row
+    if size is None or size <= index:
         raise EventNotSigned("no checkpoint covers the event yet")
-    hashes = prove_inclusion(leaf.index, newest.size, stored_tree.reader(leaf.log, newest.size))
-    proof = LogProof(leaf.index, tuple(hashes), witnessing.with_cosignatures(newest))
-    return EventProof(leaf.log.origin, leaf.log.generation, bytes(leaf.hash), newest.size, proof)
+    hashes = prove_inclusion(index, size, stored_tree.signed_reader(Log(id=log, origin=origin), size))
+    checkpoint = witnessing.joined(bytes(note), cosignatures)
+    return EventProof(origin, generation, bytes(leaf), size, LogProof(index, tuple(hashes), checkpoint))
 
 
 def between(log: Log, old: int, new: int | None) -> Consistency | None:
@@ -67,7 +82,7 @@ def between(log: Log, old: int, new: int | None) -> Consistency | None:
     later = checkpoints.order_by("-size").first() if new is None else checkpoints.filter(size=new).first()
     if earlier is None or later is None or later.size < earlier.size:
         return None
-    hashes = prove_consistency(earlier.size, later.size, stored_tree.reader(log, later.size))
+    hashes = prove_consistency(earlier.size, later.size, stored_tree.signed_reader(log, later.size))
     old_note, new_note = witnessing.with_cosignatures(earlier), witnessing.with_cosignatures(later)
     return Consistency(earlier.size, later.size, tuple(hashes), old_note, new_note)
 

@@ -12,6 +12,7 @@ from audit.models import FullTile, Leaf, Log
 from audit.tlog import tiles
 from audit.tlog.merkle import Frontier
 from audit.tlog.proving import read_frontier, tree_head
+from audit.tlog.tile_memory import TileMemory
 from audit.tlog.tile_tree import TileHashReader
 from audit.tlog.tiles import ENTRIES, WIDTH, Tile
 
@@ -19,6 +20,9 @@ _BUNDLE: Final = """
 SELECT event.entry FROM audit_leaf AS leaf JOIN audit_event AS event ON event.id = leaf.event_id
 WHERE leaf.log_id = %s AND leaf.index >= %s AND leaf.index < %s ORDER BY leaf.index
 """
+
+_SIGNED: Final = TileMemory(512)
+"""At most 8 MiB of signed tiles in each process: of a log of a million entries all tiles above the leaves, and many of theirs."""
 
 
 def size_of(log: Log) -> int:
@@ -49,8 +53,14 @@ def fetch(log: Log, tile: Tile) -> bytes:
 
 
 def reader(log: Log, size: int) -> TileHashReader:
-    """Reads the hashes of the log's tree of `size` leaves; for one request."""
+    """Reads the hashes of the log's tree of `size` leaves, all of them from the database; for one request."""
     return TileHashReader(size, lambda tile: fetch(log, tile))
+
+
+def signed_reader(log: Log, size: int) -> TileHashReader:
+    """`reader` for a tree that was signed, which never changes: tiles that this process read before are not read again. For proofs
+    alone; what judges the database reads the database."""
+    return TileHashReader(size, lambda tile: fetch(log, tile), _SIGNED, log.origin)
 
 
 def frontier(log: Log, size: int) -> Frontier:

@@ -4,7 +4,7 @@ After the signature and apart from it: a witness that is away delays nothing. Wh
 asked is `witness.client`'s, which believes nothing that the witness's key did not sign.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 from django.conf import settings
@@ -39,8 +39,12 @@ def ask_all(post_to: Callable[[str], Post] = client.http_post) -> int:
 
 def with_cosignatures(checkpoint: SignedCheckpoint) -> bytes:
     """The signed note with the cosignatures that came for it."""
-    lines = [one for kept in checkpoint.cosignatures.all() for one in notes.parse_signature_lines(kept.line)]
-    note = bytes(checkpoint.note)
+    return joined(bytes(checkpoint.note), [kept.line for kept in checkpoint.cosignatures.all()])
+
+
+def joined(note: bytes, cosignatures: Iterable[str]) -> bytes:
+    """A signed note with these cosignatures, each verbatim as it was kept."""
+    lines = [one for kept in cosignatures for one in notes.parse_signature_lines(kept)]
     return client.with_cosignatures(note, lines) if lines else note
 
 

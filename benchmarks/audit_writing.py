@@ -1,7 +1,12 @@
-"""What a writer of `bench audit` does once per event, in both ways: it records a decision of the gate, the commonest event."""
+"""What a writer of `bench audit` does once per event, in each of its ways: it records a decision of the gate, the commonest event.
+
+An event that stands alone is one statement, and so are the rows put beside it; one in a transaction has a BEGIN and a COMMIT around
+it, and so have the two statements put beside that.
+"""
 
 import os
 import secrets
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -24,6 +29,10 @@ _EVENT = (
 _REFERENCES = (
     "INSERT INTO bench_reference (event_id, log, kind, code, salt) VALUES (%s, %s, %s, %s, %s), (%s, %s, %s, %s, %s)"
 )
+_AT_ONCE = (
+    f"WITH event AS ({_EVENT}) INSERT INTO bench_reference (event_id, log, kind, code, salt)"
+    " SELECT event.id, one.* FROM event, (VALUES (%s, %s, %s, %s::bytea), (%s, %s, %s, %s::bytea)) AS one"
+)
 
 
 def make_plain_tables() -> None:
@@ -34,42 +43,62 @@ def make_plain_tables() -> None:
             owner.execute(f"GRANT INSERT, SELECT ON {name} TO voxgov_app".encode())
 
 
-def trail_event(log: str) -> None:
-    """One durable event, through the trail."""
+def trail_alone(log: str) -> None:
+    """One durable event that is a change by itself."""
+    trail.record_alone(EventName.DECISION_ALLOWED, organization=log, actor=ACTOR, **_said())
+
+
+def trail_within(log: str) -> None:
+    """One durable event in the transaction of a change."""
     with transaction.atomic():
-        trail.record(
-            EventName.DECISION_ALLOWED,
-            organization=log,
-            actor=ACTOR,
-            objects=[Reference(ObjectKind.DECISION, new_code()), Reference(ObjectKind.SUBJECT, _SUBJECT, 1)],
-            outcome="allow",
-            detail=_DETAIL,
-        )
+        trail.record(EventName.DECISION_ALLOWED, organization=log, actor=ACTOR, **_said())
 
 
-def plain_event(log: str) -> None:
-    """The same rows by plain statements in a transaction of their own; nothing is composed."""
+def plain_alone(log: str) -> None:
+    """The same rows by one plain statement that commits by itself; nothing is composed."""
+    database, composed = _plain(log)
+    salt = secrets.token_bytes(32)
+    blinded = [log, "decision", new_code(), salt, log, "subject", _SUBJECT, salt]
+    database.execute(_AT_ONCE, [*_columns(log, composed), *blinded])
+
+
+def plain_within(log: str) -> None:
+    """The same rows by two plain statements in a transaction; nothing is composed."""
     database, composed = _plain(log)
     with database.transaction():
-        row = database.execute(
-            _EVENT,
-            [
-                new_code(),
-                log,
-                datetime.now(UTC),
-                EventName.DECISION_ALLOWED.value,
-                "system",
-                "bench",
-                "allow",
-                "",
-                composed,
-            ],
-        ).fetchone()
+        row = database.execute(_EVENT, _columns(log, composed)).fetchone()
         assert row is not None
         salt = secrets.token_bytes(32)
         database.execute(
             _REFERENCES, [row[0], log, "decision", new_code(), salt, row[0], log, "subject", _SUBJECT, salt]
         )
+
+
+WAYS: Mapping[str, Callable[[str], None]] = {
+    "plain-alone": plain_alone,
+    "trail-alone": trail_alone,
+    "plain-within": plain_within,
+    "trail-within": trail_within,
+}
+
+
+def _said() -> dict[str, Any]:
+    objects = [Reference(ObjectKind.DECISION, new_code()), Reference(ObjectKind.SUBJECT, _SUBJECT, 1)]
+    return {"objects": objects, "outcome": "allow", "detail": _DETAIL}
+
+
+def _columns(log: str, composed: bytes) -> list[Any]:
+    return [
+        new_code(),
+        log,
+        datetime.now(UTC),
+        EventName.DECISION_ALLOWED.value,
+        "system",
+        "bench",
+        "allow",
+        "",
+        composed,
+    ]
 
 
 @lru_cache(maxsize=1)

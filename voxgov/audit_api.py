@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, PermissionDenied
@@ -138,14 +137,13 @@ class Events(ApiView):
     def _record(self, events: int) -> None:
         """That somebody looked, and by what they searched; never what for, which could be a person's code."""
         organization = self.project.organization.code
-        with transaction.atomic():
-            trail.record(
-                EventName.TRAIL_READ,
-                organization=organization,
-                actor=self.actor,
-                objects=[Reference(ObjectKind.LOG, organization)],
-                detail={"events": events, "searched_by": sorted(set(self.query) - {"cursor", "limit", "order"})},
-            )
+        trail.record_alone(
+            EventName.TRAIL_READ,
+            organization=organization,
+            actor=self.actor,
+            objects=[Reference(ObjectKind.LOG, organization)],
+            detail={"events": events, "searched_by": sorted(set(self.query) - {"cursor", "limit", "order"})},
+        )
 
 
 class OneEvent(Events):

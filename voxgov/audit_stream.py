@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Q
 from django.http import HttpResponse, StreamingHttpResponse
 from django.utils import timezone
@@ -125,14 +124,13 @@ class Stream(LogView):
 
     def _record(self) -> None:
         """Once for each stream, before anything of it leaves."""
-        with transaction.atomic():
-            trail.record(
-                EventName.TRAIL_READ,
-                organization=self.organization,
-                actor=self.actor,
-                objects=[Reference(ObjectKind.LOG, self.organization)],
-                detail={"stream": True, "searched_by": sorted(set(self.query) - {"start"})},
-            )
+        trail.record_alone(
+            EventName.TRAIL_READ,
+            organization=self.organization,
+            actor=self.actor,
+            objects=[Reference(ObjectKind.LOG, self.organization)],
+            detail={"stream": True, "searched_by": sorted(set(self.query) - {"start"})},
+        )
 
 
 def _waiting(request: Request) -> Callable[[float], bool]:

@@ -115,7 +115,8 @@ def database_from_url(url: str) -> dict[str, Any]:
     """`postgresql://user:password@host:port/name?option=value` as an entry of Django's `DATABASES`.
 
     A host that is a directory with a Unix socket goes into the query: `postgresql://user:password@/name?host=/run/postgres`.
-    Other query parameters become connection options (`sslmode`, `sslrootcert`, `connect_timeout`, `application_name`).
+    Other query parameters become connection options (`sslmode`, `sslrootcert`, `connect_timeout`, `application_name`);
+    `prepare=off` is for a pooler between us and PostgreSQL that cannot keep prepared statements apart.
 
     Raises:
         ValueError: it is no such URL. The message never repeats the URL, which holds a password.
@@ -131,6 +132,9 @@ def database_from_url(url: str) -> dict[str, Any]:
         port = str(parts.port or "")
     except ValueError:
         raise ValueError("has a port that is no number") from None
+    prepare = options.pop("prepare", "on")
+    if prepare not in {"on", "off"}:
+        raise ValueError("says neither prepare=on nor prepare=off")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": name,
@@ -141,7 +145,8 @@ def database_from_url(url: str) -> dict[str, Any]:
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
         "ATOMIC_REQUESTS": False,
-        "OPTIONS": dict(options),
+        # Not used by Django's own cursors, but by who prepares a statement by hand: `audit.trail`.
+        "OPTIONS": {**options, "prepare_threshold": 1 if prepare == "on" else None},
     }
 
 

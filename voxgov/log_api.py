@@ -9,7 +9,6 @@ import base64
 from collections.abc import Sequence
 from typing import Any, Final
 
-from django.db import transaction
 from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
@@ -132,14 +131,13 @@ class LogTile(LogView):
         return HttpResponse(content, content_type="application/octet-stream")
 
     def _record(self, entries: int) -> None:
-        with transaction.atomic():
-            trail.record(
-                EventName.TRAIL_READ,
-                organization=self.organization,
-                actor=self.actor,
-                objects=[Reference(ObjectKind.LOG, self.organization)],
-                detail={"events": entries, "searched_by": ["bundle"]},
-            )
+        trail.record_alone(
+            EventName.TRAIL_READ,
+            organization=self.organization,
+            actor=self.actor,
+            objects=[Reference(ObjectKind.LOG, self.organization)],
+            detail={"events": entries, "searched_by": ["bundle"]},
+        )
 
 
 class EventProof(LogView):

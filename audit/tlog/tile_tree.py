@@ -8,8 +8,9 @@ from typing import Final
 
 from audit.errors import TileInvalid
 from audit.tlog import tiles
-from audit.tlog.merkle import node_hash
+from audit.tlog.merkle import HASH_BYTES, node_hash
 from audit.tlog.proving import Node
+from audit.tlog.tile_memory import TileMemory
 from audit.tlog.tiles import HEIGHT, WIDTH, Tile
 
 Fetch = Callable[[Tile], bytes]
@@ -19,15 +20,18 @@ _KEPT: Final = 64
 
 
 class TileHashReader:
-    """A `proving.HashReader` over the tiles of one tree size. Made for one request: it keeps what it read, some tiles at most.
+    """A `proving.HashReader` over the tiles of one tree size.
+
+    It keeps what it read, some tiles at most, or reads through a memory that outlives it, under the origin of its log.
 
     A proof in a tree of a million leaves takes three tiles on the leaf's path and up to three at the right edge.
     """
 
-    def __init__(self, size: int, fetch: Fetch) -> None:
+    def __init__(self, size: int, fetch: Fetch, memory: TileMemory | None = None, origin: str = "") -> None:
         self._size = size
         self._fetch = fetch
-        self._tiles: dict[Tile, list[bytes]] = {}
+        self._memory = TileMemory(_KEPT) if memory is None else memory
+        self._origin = origin
 
     def read_hashes(self, nodes: Sequence[Node]) -> list[bytes]:
         """Raises `TileInvalid` for a node that is not complete in the tree or a tile of the wrong length."""
@@ -39,15 +43,13 @@ class TileHashReader:
         level, within = divmod(node.level, HEIGHT)
         first = node.index << within
         tile = tiles.tile_at(level, first // WIDTH, self._size)
-        start = first % WIDTH
-        return subtree_root(self._hashes(tile)[start : start + (1 << within)])
+        start = (first % WIDTH >> within) * HASH_BYTES
+        return self._memory.levels(self._origin, tile, self._content)[within][start : start + HASH_BYTES]
 
-    def _hashes(self, tile: Tile) -> list[bytes]:
-        if tile not in self._tiles:
-            while len(self._tiles) >= _KEPT:
-                self._tiles.pop(next(iter(self._tiles)))
-            self._tiles[tile] = tiles.split_hashes(self._fetch(tile), tile)
-        return self._tiles[tile]
+    def _content(self, tile: Tile) -> bytes:
+        content = self._fetch(tile)
+        tiles.split_hashes(content, tile)
+        return content
 
 
 def subtree_root(hashes: Sequence[bytes]) -> bytes:

@@ -306,9 +306,20 @@ def test_the_events_of_one_person_carry_their_consent_epoch(log_code: str) -> No
             "INSERT INTO audit_leaf (event_id, index, hash, log_id) SELECT id, 1000000000, '\\x00', {log} FROM audit_event"
             " WHERE log = '{code}' AND id NOT IN (SELECT event_id FROM audit_leaf) LIMIT 1"
         ),
+        "INSERT INTO audit_leaf (event_id, index, hash, log_id) VALUES (9000000000, 3, '\\x00', {log})",
+        (
+            "INSERT INTO audit_leaf (event_id, index, hash, log_id) SELECT id, 0, '\\x00', 9000000000 FROM audit_event"
+            " WHERE log = '{code}' AND id NOT IN (SELECT event_id FROM audit_leaf) LIMIT 1"
+        ),
         "INSERT INTO audit_signedcheckpoint (log_id, size, note, signed_at) VALUES ({log}, 999, '\\x00', now())",
     ],
-    ids=["another log's event", "a gap", "a checkpoint over what is not there"],
+    ids=[
+        "another log's event",
+        "a gap",
+        "an event that is not there",
+        "a log that is not there",
+        "a checkpoint over what is not there",
+    ],
 )
 def test_the_application_cannot_add_what_does_not_follow(log_code: str, statement: str) -> None:
     record(log_code, 3)
@@ -319,6 +330,20 @@ def test_the_application_cannot_add_what_does_not_follow(log_code: str, statemen
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement.format(log=log.pk, code=log_code, other=other))
     assert stored_tree.size_of(log) == 3
+
+
+@pytest.mark.parametrize("table", ["audit_event", "audit_log"])
+def test_what_a_leaf_names_cannot_go_without_it(
+    log_code: str, table: str, superuser: Callable[[str], list[tuple[object, ...]]]
+) -> None:
+    """Not even by the role that prunes, and there is no foreign key that would say so."""
+    record(log_code, 2)
+    log = sequence_all(log_code)
+    rows = f"id = {log.pk}" if table == "audit_log" else f"log = '{log_code}'"
+    as_pruner = "SET ROLE voxgov_prune; " if table == "audit_event" else ""
+    with pytest.raises(Exception, match="goes with the leaf"):
+        superuser(f"{as_pruner}DELETE FROM {table} WHERE {rows}")
+    assert stored_tree.size_of(log) == Event.objects.filter(log=log_code).count() == 2
 
 
 def test_an_event_that_is_queued_for_another_log_is_found_for_its_own(log_code: str) -> None:

@@ -29,6 +29,37 @@ def test_an_event_outside_a_transaction_is_refused() -> None:
         trail.record(EventName.PROJECT_CREATED, organization=new_code(), actor=ACTOR)
 
 
+def test_an_event_that_stands_alone_is_committed_when_it_returns_and_refused_within_a_transaction() -> None:
+    log, subject = new_code(), new_code()
+    objects = [Reference(ObjectKind.SUBJECT, subject, 0)]
+    code = trail.record_alone(EventName.TRAIL_READ, organization=log, actor=ACTOR, objects=objects)
+    with pytest.raises(RuntimeError, match="stands alone"), transaction.atomic():
+        trail.record_alone(EventName.TRAIL_READ, organization=log, actor=ACTOR)
+    event = Event.objects.get(log=log)
+    assert str(event.code) == code
+    assert EventReference.objects.get(event=event).code == subject
+
+
+@pytest.mark.parametrize("blinded", [0, 1, 2, 16, 17, 40])
+def test_every_blinded_object_of_an_event_opens_with_its_salt(blinded: int) -> None:
+    log = new_code()
+    people = [new_code() for _ in range(blinded)]
+    with transaction.atomic():
+        for _ in range(2):
+            trail.record(
+                EventName.SUBJECT_REVEALED,
+                organization=log,
+                actor=ACTOR,
+                objects=[Reference(ObjectKind.SUBJECT, person, 1) for person in people],
+            )
+    for event in Event.objects.filter(log=log):
+        shown = [one["blind"] for one in json.loads(bytes(event.entry))["objects"]]
+        opened = [blind("subject", bytes(one.salt), one.code) for one in event.references.order_by("id")]
+        assert opened == shown
+        assert [one.code for one in event.references.order_by("id")] == people
+    assert Event.objects.filter(log=log).count() == 2
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -141,7 +172,14 @@ def test_an_entry_that_breaks_the_schema_is_refused() -> None:
             detail=detail,  # type: ignore[arg-type]  # the point of the test
         )
 
-    broken: list[dict[str, object]] = [{"x": 0.5}, {"x": {"nested": 1}}, {"x": "y" * 70_000}]
+    broken: list[dict[str, object]] = [
+        {"x": 2**53},
+        {"x": [-(2**53)]},
+        {"x": "\ud800"},
+        {"x": 0.5},
+        {"x": {"nested": 1}},
+        {"x": "y" * 70_000},
+    ]
     for detail in broken:
         with pytest.raises(EntryInvalid):
             build(detail, [])

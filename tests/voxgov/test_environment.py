@@ -87,7 +87,7 @@ def test_a_database_on_a_unix_socket_becomes_an_entry_for_django() -> None:
     assert entry["USER"] == "app"
     assert entry["PASSWORD"] == "p@ss/word"
     assert entry["HOST"] == "/run/a b"
-    assert entry["OPTIONS"] == {"sslmode": "disable"}
+    assert entry["OPTIONS"] == {"sslmode": "disable", "prepare_threshold": 1}
     assert entry["ATOMIC_REQUESTS"] is False
 
 

@@ -19,6 +19,9 @@ log = structlog.get_logger(__name__)
 
 _POLL: Final = 0.2
 """Seconds after which it looks by itself: a notification may be lost, and several may be one."""
+_PACE: Final = 0.25
+"""Seconds from one round that found something to the next: under load a signature then covers many events instead of a few, and the
+processor is the writers'. After a pause an event is taken up at once."""
 _MISSED_EVERY: Final = 3600.0
 _PATIENCE: Final = 5.0
 """Seconds to wait after a failure that time may heal."""
@@ -46,8 +49,12 @@ class Command(BaseCommand):
                 standing.require_open()
                 self._listen()
                 while not self._stopping:
-                    if not self._round():
+                    began = time.monotonic()
+                    found = self._round()
+                    if not found:
                         self._wait()
+                    elif found < sequencing.BATCH:
+                        self._pause(began + _PACE - time.monotonic())
             except ServiceClosed as closed:
                 log.error("sequencer_waits", reason=str(closed))
                 self._pause(_PATIENCE)
@@ -111,5 +118,5 @@ class Command(BaseCommand):
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while not self._stopping and time.monotonic() < until:
-            time.sleep(0.05)
+        while not self._stopping and (left := until - time.monotonic()) > 0:
+            time.sleep(min(0.05, left))
