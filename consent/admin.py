@@ -18,7 +18,17 @@ from accounts.admin_display import Tone, badge, badges, code, exact_moment, mome
 from accounts.admin_people import names_of_staff
 from accounts.roles import Permission
 from audit.entry import Actor
-from consent import admin_approvals, admin_outcomes, granting, records, relabelling, subjects, withdrawal
+from consent import (
+    admin_approvals,
+    admin_bulk,
+    admin_outcomes,
+    granting,
+    records,
+    relabelling,
+    restricting,
+    subjects,
+    withdrawal,
+)
 from consent.admin_filters import (
     CurrentScopeFilter,
     CurrentStateFilter,
@@ -26,6 +36,7 @@ from consent.admin_filters import (
     ExpiringFilter,
     ProofFilter,
     RenewalFilter,
+    RestrictedFilter,
     expiring,
     lacking_proof,
     renewal_due,
@@ -36,6 +47,7 @@ from consent.admin_forms import (
     FindForm,
     RecordConsentForm,
     RegisterForm,
+    RestrictForm,
     RoleForm,
     WithdrawForm,
     answer_of,
@@ -44,7 +56,7 @@ from consent.admin_policy import ConsentAdmin, notice_name
 from consent.admin_words import STATE_WORDS, scope_badge, scope_words, state_tone
 from consent.errors import InvalidRecord
 from consent.models import ConsentRecord, CurrentGrant, Subject
-from consent.vocabulary import GrantState, ParticipantRole, Scope
+from consent.vocabulary import GrantState, ParticipantRole, RestrictionGround, Scope
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
@@ -124,6 +136,16 @@ def _not_erased(subject: Subject) -> bool:
     return subject.erased_at is None
 
 
+def _restrict(subject: Subject, form: Mapping[str, Any], actor: Actor) -> Outcome:
+    restricting.restrict(subject, RestrictionGround(form["ground"]), actor)
+    return Outcome("Restricted. Nothing is done with this person's data; what is stored stays as it is.", subject)
+
+
+def _lift(subject: Subject, _: Mapping[str, Any], actor: Actor) -> Outcome:
+    restricting.lift(subject, actor)
+    return Outcome("Lifted. The gate goes by this person's grants again, and their jobs go on.", subject)
+
+
 @admin.register(Subject)
 class SubjectAdmin(ConsentAdmin):
     view_permission = Permission.VIEW_CONSENT
@@ -133,13 +155,13 @@ class SubjectAdmin(ConsentAdmin):
     position = 10
     in_trail = True
     list_display = ("code_short", "project", "registered", "consent", "reference")
-    list_filter = ("project", ErasedFilter)
+    list_filter = ("project", ErasedFilter, RestrictedFilter)
     list_select_related = ("project",)
     search_fields = ("code__istartswith",)
     search_help_text = "The beginning of a code. To search by external reference use “Find by reference”."
     ordering = ("-id",)
     fieldsets = (
-        (None, {"fields": ("code_shown", "project", "registered", "reference", "erased")}),
+        (None, {"fields": ("code_shown", "project", "registered", "reference", "restricted", "erased")}),
         ("Consent", {"fields": ("in_force", "answers")}),
     )
     list_acts = (
@@ -203,6 +225,30 @@ class SubjectAdmin(ConsentAdmin):
             grave=True,
         ),
         Act(
+            "restrict",
+            "Restrict",
+            "Restrict the processing of this person's data",
+            Permission.MANAGE_CONSENT,
+            _restrict,
+            RestrictForm,
+            applies=lambda subject: subject.erased_at is None and subject.restricted_at is None,
+            explanation=(
+                "Reads are refused and jobs wait, at once. Keys and data stay, and nothing goes for its term, until it is "
+                "lifted. Withdrawal and erasure go on."
+            ),
+            confirm_label="Restrict",
+        ),
+        Act(
+            "lift-restriction",
+            "Lift restriction",
+            "Lift the restriction of this person's data",
+            Permission.MANAGE_CONSENT,
+            _lift,
+            applies=lambda subject: subject.erased_at is None and subject.restricted_at is not None,
+            explanation="From then on the gate goes by this person's grants again, and their jobs go on.",
+            confirm_label="Lift",
+        ),
+        Act(
             "erase",
             "Erase person",
             "Erase this person",
@@ -240,6 +286,8 @@ class SubjectAdmin(ConsentAdmin):
     def consent(self, row: Any) -> SafeString:
         if row.erased_at is not None:
             return badge("erased", Tone.ENDED)
+        if row.restricted_at is not None:
+            return badge("restricted", Tone.WAITING)
         return badge("given", Tone.GOOD) if row.has_consent else badge("none", Tone.WAITING)
 
     @admin.display(description="External reference")
@@ -247,6 +295,12 @@ class SubjectAdmin(ConsentAdmin):
         if row.erased_at is not None:
             return "destroyed"
         return "•••••••• (sealed)" if row.external_reference is not None else "none given"
+
+    @admin.display(description="Restricted")
+    def restricted(self, row: Subject) -> str:
+        if row.restricted_at is None:
+            return "no"
+        return f"since {moment(row.restricted_at)}: {words(row.restriction_ground)}"
 
     @admin.display(description="Erased")
     def erased(self, row: Subject) -> str:
@@ -496,4 +550,4 @@ def _described(row: Any) -> records.RecordView:
     return view
 
 
-__all__ = ("ConsentRecordAdmin", "SubjectAdmin", "admin_approvals", "admin_outcomes")
+__all__ = ("ConsentRecordAdmin", "SubjectAdmin", "admin_approvals", "admin_bulk", "admin_outcomes")

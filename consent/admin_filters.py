@@ -105,6 +105,16 @@ class ProofFilter(WordFilter):
         return queryset if self.chosen() is None else lacking_proof(queryset, timezone.now())
 
 
+class RestrictedFilter(WordFilter):
+    title = "restriction"
+    parameter_name = "restricted"
+    words = (("yes", "restricted"), ("no", "not restricted"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.chosen()
+        return queryset if chosen is None else queryset.filter(restricted_at__isnull=chosen == "no")
+
+
 class ErasedFilter(WordFilter):
     title = "erasure"
     parameter_name = "erased"

@@ -20,7 +20,16 @@ from consent.models import Notice, NoticeSeries, Purpose, Subject
 from consent.processing import DAYS, MAX_TEXT, Party, Processing
 from consent.retention import MAX_DAYS
 from consent.subjects import MAX_REFERENCE
-from consent.vocabulary import Context, EvidenceMethod, Ground, LawfulBasis, ParticipantRole, RetentionClass, Scope
+from consent.vocabulary import (
+    Context,
+    EvidenceMethod,
+    Ground,
+    LawfulBasis,
+    ParticipantRole,
+    RestrictionGround,
+    RetentionClass,
+    Scope,
+)
 
 LANGUAGE_TAG = RegexValidator(
     r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", "This is not a BCP 47 language tag, such as en or de-CH."
@@ -40,6 +49,10 @@ else:
 class NoticeChoice(_NoticeChoice):
     def label_from_instance(self, obj: Notice) -> str:
         return f"{obj.series.name}, version {obj.version} ({obj.language}): {obj.title}"
+
+
+class RestrictForm(ActForm):
+    ground = forms.ChoiceField(choices=_words(RestrictionGround), help_text="Why: GDPR art. 18(1), or an inquiry.")
 
 
 class RegisterForm(ActForm):

@@ -9,7 +9,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.safestring import SafeString
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from accounts.admin_display import (
     NOTHING,
@@ -28,6 +29,7 @@ from accounts.roles import Permission
 from consent.admin_filters import DestructionFilter, OutcomeFilter
 from consent.admin_policy import ConsentAdmin
 from consent.admin_words import REASON_WORDS, scope_words
+from consent.explaining import explain
 from consent.models import Decision, DestructionOrder, Grant, Purpose, Subject
 from consent.words import ACTION_WORDS
 
@@ -50,7 +52,7 @@ class DecisionAdmin(ConsentAdmin):
     fieldsets = (
         (None, {"fields": ("outcome", "at_shown", "action_shown", "explanation")}),
         ("What was asked", {"fields": ("asked",)}),
-        ("Identity", {"fields": ("code_shown", "about", "by", "judged_by")}),
+        ("Identity", {"fields": ("code_shown", "about", "by", "judged_by", "citations")}),
     )
 
     def caption(self, row: Decision) -> str:
@@ -176,8 +178,12 @@ class DecisionAdmin(ConsentAdmin):
 
     @admin.display(description="Judged by")
     def judged_by(self, row: Decision) -> str:
-        rested = f"; {', '.join(row.rules)}" if row.rules else ""
-        return f"rule set {row.rule_set}, policy epoch {row.policy_epoch}{rested}"
+        return f"rule set {row.rule_set}, policy epoch {row.policy_epoch}"
+
+    @admin.display(description="Rules that had a say")
+    def citations(self, row: Decision) -> SafeString | str:
+        asked = explain(row).rules
+        return format_html_join(mark_safe("<br>"), "{}: {}", [(rule.id, rule.citation) for rule in asked]) or "none"
 
 
 @admin.register(DestructionOrder)

@@ -55,6 +55,7 @@ def world() -> World:
                 "consent/rolechange",
                 "consent/editorialpublication",
                 "consent/grantimport",
+                "consent/bulkwithdrawal",
             },
         ),
         (Role.AUDITOR, {"audit/event", "audit/log", "audit/export", "accounts/breakglass"}),
@@ -71,6 +72,7 @@ def world() -> World:
                 "consent/rolechange",
                 "consent/editorialpublication",
                 "consent/grantimport",
+                "consent/bulkwithdrawal",
                 "consent/retentionpolicy",
                 "analysis/recording",
                 "analysis/analysis",
@@ -93,6 +95,7 @@ def world() -> World:
                 "consent/rolechange",
                 "consent/editorialpublication",
                 "consent/grantimport",
+                "consent/bulkwithdrawal",
                 "analysis/recording",
                 "analysis/analysis",
             },
@@ -113,7 +116,7 @@ def test_only_governed_pages_are_registered() -> None:
     assert all(isinstance(page, GovernedAdmin) for page in admin.site._registry.values())
     assert {page.model.__name__ for page in governed(admin.site)} == {
         *("Subject", "ConsentRecord", "Notice", "Purpose", "Decision", "DestructionOrder", "RetentionPolicy"),
-        *("RoleChange", "EditorialPublication", "GrantImport"),
+        *("RoleChange", "EditorialPublication", "GrantImport", "BulkWithdrawal"),
         *("Recording", "Analysis", "Membership", "ApiClient", "Event", "Log", "Export", "Webhook", "BreakGlass"),
     }
 

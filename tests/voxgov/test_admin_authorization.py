@@ -23,9 +23,10 @@ from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from analysis.models import Analysis, Recording
 from audit import exports, webhooks
 from audit.models import Event, Export, Log, Webhook
-from consent import editorial, importing, publishing, relabelling, retention, subjects, withdrawal
+from consent import bulk_withdrawal, editorial, importing, publishing, relabelling, retention, subjects, withdrawal
 from consent.inventory import Category
 from consent.models import (
+    BulkWithdrawal,
     ConsentRecord,
     CurrentGrant,
     Decision,
@@ -112,6 +113,7 @@ def make_estate(organization: Organization) -> Estate:
         RoleChange: relabelling.ask(world.subject, ParticipantRole.CUSTOMER, actor=ACTOR),
         EditorialPublication: editorial.ask(draft, actor=ACTOR),
         GrantImport: brought,
+        BulkWithdrawal: bulk_withdrawal.preview(world.project, bulk_withdrawal.Selection(), actor=ACTOR),
         Decision: Decision.objects.filter(project=world.project).latest("pk"),
         DestructionOrder: DestructionOrder.objects.get(project=world.project),
         RetentionPolicy: retention.set_policy(world.project, Category.RESULTS, 77, actor=ACTOR),
@@ -147,7 +149,7 @@ def frozen(estate: Estate) -> dict[str, object]:
             "project",
         ),
         **dict.fromkeys((Recording, Membership, ApiClient), "project"),
-        **dict.fromkeys((RoleChange, EditorialPublication, GrantImport), "project"),
+        **dict.fromkeys((RoleChange, EditorialPublication, GrantImport, BulkWithdrawal), "project"),
         Grant: "record__project",
         CurrentGrant: "purpose__project",
         Analysis: "recording__project",
