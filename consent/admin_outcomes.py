@@ -52,7 +52,7 @@ class DecisionAdmin(ConsentAdmin):
     fieldsets = (
         (None, {"fields": ("outcome", "at_shown", "action_shown", "explanation")}),
         ("What was asked", {"fields": ("asked",)}),
-        ("Identity", {"fields": ("code_shown", "about", "by", "judged_by", "citations")}),
+        ("Identity", {"fields": ("code_shown", "about", "by", "judged_by", "rules_asked")}),
     )
 
     def caption(self, row: Decision) -> str:
@@ -181,7 +181,7 @@ class DecisionAdmin(ConsentAdmin):
         return f"rule set {row.rule_set}, policy epoch {row.policy_epoch}"
 
     @admin.display(description="Rules that had a say")
-    def citations(self, row: Decision) -> SafeString | str:
+    def rules_asked(self, row: Decision) -> SafeString | str:
         asked = explain(row).rules
         return format_html_join(mark_safe("<br>"), "{}: {}", [(rule.id, rule.citation) for rule in asked]) or "none"
 

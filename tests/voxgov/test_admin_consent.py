@@ -274,6 +274,7 @@ def test_a_denial_is_explained_in_plain_words(world: World) -> None:
     page = browser.see(f"/admin/consent/decision/{denial.value.decision}/change/")
     assert "May not estimate the emotion expressed" in page
     assert "Regulation (EU) 2024/1689, art. 5(1)(f)" in page
+    assert "eu-ai-act-5-1-f: Regulation (EU) 2024/1689" in page, "the rules that had a say stand together"
     assert "consent cannot waive this rule" in page
     assert "speech.transcribe was never granted for this purpose" in page
     assert world.subject.code in page
