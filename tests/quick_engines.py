@@ -30,6 +30,15 @@ _STAGES: Final = {
     Scope.EMOTION: Stage.EXPRESSION,
 }
 
+_ALONE: Final[frozenset[Scope]] = frozenset()
+_WITH_WORDS: Final = frozenset({Scope.TRANSCRIBE})
+_FOUND: Final = {
+    **dict.fromkeys((Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.NONVERBAL), (_ALONE,)),
+    Scope.PROSODY: (_ALONE, _WITH_WORDS),
+    Scope.EMOTION: (_ALONE, _ALONE, _WITH_WORDS),
+}
+"""What else each finding of a scope rests on: what is found beside the words is a finding of its own."""
+
 
 def quick_audio(channels: int = 1) -> bytes:
     return _MAGIC + str(channels).encode()
@@ -55,7 +64,9 @@ def listen(channels: Sequence[Samples], hearings: Sequence[Hearing], checkpoints
         for scope, stage in _STAGES.items():
             if scope in hearing.scopes:
                 checkpoints(stage, 0.1, 0.9)(1.0)
-                found.append(Finding(hearing, scope, frozenset({scope}), {"heard": scope.value}, _MODEL))
+                for also in _FOUND[scope]:
+                    if also <= hearing.scopes:
+                        found.append(Finding(hearing, scope, frozenset({scope}) | also, {"heard": scope.value}, _MODEL))
     return found
 
 

@@ -61,7 +61,9 @@ def committed(job: Analysis) -> int:
 def assert_finished_once(recording: Recording) -> None:
     job = await_state(recording, AnalysisState.DONE, AnalysisState.FAILED, AnalysisState.DENIED)
     assert (job.state, job.error_code) == (AnalysisState.DONE, "")
-    assert Result.objects.filter(analysis=job).count() == len(SCOPES)
+    found = list(Result.objects.filter(analysis=job).values_list("scope", "model__name"))
+    assert {scope for scope, _ in found} == {scope.value for scope in SCOPES}
+    assert len(found) == len(set(found))
     assert committed(job) == 1
 
 

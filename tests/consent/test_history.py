@@ -23,7 +23,6 @@ from analysis import pipeline, reading, submission
 from analysis.errors import AnalysisError
 from analysis.models import Analysis
 from analysis.states import AnalysisState
-from audit.entry import Actor, ActorKind
 from audit.events import EventName
 from audit.models import Event
 from consent import destruction, expiring, gate, publishing, relabelling, renewing, representing, restricting
@@ -32,7 +31,7 @@ from consent.errors import ConsentDenied, ConsentError
 from consent.models import ConsentRecord, DestructionOrder, Ending, Notice, Representation
 from consent.vocabulary import Action, AgeBand, ParticipantRole, RestrictionGround, Scope
 from tests.consent.commits import Superuser, violations, witnessed
-from tests.factories import ACTOR, World, make_representative, make_world
+from tests.factories import ACTOR, SECOND_PERSON, World, make_representative, make_world, publish
 from tests.quick_engines import quick_audio, quick_engines
 from vault.errors import KeyShredded
 
@@ -41,7 +40,6 @@ OPERATIONS = 2000
 THREADS = 6
 PEOPLE = 6
 SCOPES = (Scope.TRANSCRIBE, Scope.PROSODY, Scope.NONVERBAL, Scope.EMOTION)
-SECOND_PERSON = Actor(ActorKind.USER, "a second person")
 
 
 class History:
@@ -204,7 +202,7 @@ class History:
             self.world.project, series="voice", language="en", title="t", text="new", material=chance.random() < 0.4,
             actor=ACTOR,
         )  # fmt: skip
-        self.notice = publishing.publish_notice(draft, actor=ACTOR)
+        self.notice = publish(draft)
 
     def sweep(self, chance: random.Random) -> None:
         expiring.sweep()

@@ -59,7 +59,7 @@ from consent.vocabulary import (
 )
 from tests.conftest import VAR
 from tests.consent.reference import CUSTOMER, EMOTION, EMPLOYEE, SCOPES, Answer, Model, Part, Refused, Representative
-from tests.factories import ACTOR, PROCESSING, make_world, sha256
+from tests.factories import ACTOR, PROCESSING, make_world, publish, sha256
 from tests.quick_engines import quick_audio, quick_engines
 from voxgov import database_roles, embedded
 
@@ -290,7 +290,7 @@ class Consent(RuleBasedStateMachine):
         draft = publishing.draft_notice(
             self.world.project, series="voice", language="en", title="t", text="new", material=material, actor=ACTOR
         )
-        self.notices.append(publishing.publish_notice(draft, actor=ACTOR))
+        self.notices.append(publish(draft))
         self.model.publish(draft.version, material=material)
 
     @rule()
