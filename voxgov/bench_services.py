@@ -36,7 +36,9 @@ _NO_BENCHMARK: Final = (
 def names() -> list[str]:
     """Modules of `benchmarks` that have a `run`."""
     return sorted(
-        module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in _NO_BENCHMARK
+        module.name
+        for module in pkgutil.iter_modules(benchmarks.__path__)
+        if not module.ispkg and module.name not in _NO_BENCHMARK
     )
 
 

@@ -12,8 +12,8 @@ from django.core.management import CommandError, call_command
 from analysis.evaluation.corpus import Corpus
 from analysis.evaluation.report import Figure, Report
 from analysis.evaluation.task import TASKS, Setup, evaluate, make
-from benchmarks.personal_data import corpus as make_corpus
-from benchmarks.personal_data import sentences
+from benchmarks.corpora.personal_data import corpus as make_corpus
+from benchmarks.corpora.personal_data import sentences
 
 
 def setup() -> Setup:

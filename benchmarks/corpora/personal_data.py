@@ -1,8 +1,8 @@
 """Sentences with personal data in many forms, made from a seed, as a corpus for `manage.py evaluate DIRECTORY --task redaction`.
 
-`python -m benchmarks.personal_data DIRECTORY [--seed 7] [--sentences 2000]` writes it. Numbers get right check digits; about
-half of the given names are not among those that the recognizer lists; every fifth sentence holds nothing but what looks like
-personal data. Some are in lower case without punctuation, as some transcripts are.
+`python -m benchmarks.corpora.personal_data DIRECTORY [--seed 7] [--sentences 2000]` writes it. Numbers get right check digits;
+about half of the given names are not among those that the recognizer lists; every fifth sentence holds nothing but what looks
+like personal data. Some are in lower case without punctuation, as some transcripts are.
 """
 
 import argparse
@@ -85,7 +85,7 @@ def corpus(directory: Path, seed: int, count: int) -> None:
     (directory / "generated.txt").write_text(text, encoding="utf-8")
     manifest = {
         "name": f"{count} sentences made with seed {seed}",
-        "source": "benchmarks/personal_data.py; every person, number and address is invented",
+        "source": "benchmarks/corpora/personal_data.py; every person, number and address is invented",
         "licence": "Apache-2.0",
         "items": [{"id": "generated", "truth": {"sentences": "generated.txt"}}],
     }
@@ -379,7 +379,7 @@ def _lower(sentence: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.personal_data", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.corpora.personal_data", description=__doc__)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--sentences", type=int, default=2000)
