@@ -7,7 +7,10 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
+from django.http.response import HttpResponseBase
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -15,14 +18,25 @@ from rest_framework.response import Response
 
 from accounts import idempotency
 from accounts.api_base import ApiView, operation
+from accounts.models import User
 from accounts.roles import Permission
-from analysis.audio_body import COURTESY, AudioBody, attended
-from analysis.errors import AudioTruncated
+from accounts.seats import Seats
+from analysis.audio_body import AudioBody, attended
+from analysis.errors import AnalysisError, TooManyUploads, UploadsFull
 from consent import statements
 from consent.models import ConsentRecord
 
 RENEW_EVERY = idempotency.LEASE.total_seconds() / 4
 """Seconds between two signs of life of an upload, so that no repetition takes its `Idempotency-Key` over."""
+
+
+seats = Seats(
+    lambda: (settings.VOXGOV_UPLOADS, settings.VOXGOV_UPLOADS_PER_CLIENT),
+    all_taken=lambda: UploadsFull("this process receives as much audio as it may: come back later"),
+    too_many=lambda: TooManyUploads(
+        "this client sends as much audio at once as it may: come back when one has arrived"
+    ),
+)
 
 
 class RawUpload(ApiView):
@@ -34,12 +48,22 @@ class RawUpload(ApiView):
     parser_classes = ()
 
     def audio(self, request: HttpRequest) -> AudioBody:
-        """The request's body, one object per request. Raises `LengthRequired`."""
+        """The request's body, one object per request, which takes a seat with it. Raises `LengthRequired`, `UploadsFull`,
+        `TooManyUploads`."""
         if self._audio is None:
+            self._take_seat()
             self._audio = AudioBody(request)
         return self._audio
 
     _audio: AudioBody | None = None
+    _seat: str | None = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        finally:
+            if self._seat is not None:
+                seats.give_back(self._seat)
 
     def reading(self, body: AudioBody) -> Callable[[int], bytes]:
         """Reads the body, and keeps its `Idempotency-Key` held meanwhile."""
@@ -55,9 +79,16 @@ class RawUpload(ApiView):
         final = super().finalize_response(request, response, *args, **kwargs)
         if final.status_code >= 400:
             # A client that sends before it listens still hears why it was refused.
-            with suppress(AudioTruncated, APIException):
-                self.audio(request._request).read_away(at_most=COURTESY)
+            with suppress(AnalysisError, APIException, UnreadablePostError):
+                self.audio(request._request).read_away_shortly()
         return final
+
+    def _take_seat(self) -> None:
+        if self._seat is None:
+            # Whoever is not known shares the seats of one client.
+            client = self.client.code if isinstance(self.request.user, User) else ""
+            seats.take(client)
+            self._seat = client
 
 
 class StatementUploadedSerializer(serializers.Serializer[Any]):

@@ -17,6 +17,7 @@ from analysis.errors import AudioTruncated
 CHUNK: Final = 64 * 1024
 COURTESY: Final = 8 * 1024 * 1024
 """Bytes of a refused upload that are read away, so that a client which sends before it listens still hears why it was refused."""
+COURTESY_SECONDS: Final = 2.0
 
 
 def attended(read: Callable[[int], bytes], busy: Callable[[], None], *, every: float) -> Callable[[int], bytes]:
@@ -57,17 +58,23 @@ class AudioBody:
         self._request = request
 
     def read(self, size: int) -> bytes:
-        """Raises `AudioTruncated` when the connection breaks."""
+        """Raises `AudioTruncated` when the connection breaks; of a body that comes too slowly, what the request raises."""
         try:
             chunk: bytes = self._request.read(min(size, self._left))
         except UnreadablePostError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise
             raise AudioTruncated("the connection broke while the audio was arriving") from error
         self._left -= len(chunk)
         return chunk
 
-    def read_away(self, at_most: int | None = None) -> None:
-        """Reads and forgets what is left: all of it, or nothing when that is more than `at_most`."""
-        if at_most is not None and self._left > at_most:
-            return
+    def read_away(self) -> None:
+        """Reads and forgets what is left."""
         while self._left and self.read(CHUNK):
+            pass
+
+    def read_away_shortly(self) -> None:
+        """The same as a courtesy: for `COURTESY_SECONDS` at most, and not at all when more than `COURTESY` is left."""
+        until = time.monotonic() + COURTESY_SECONDS
+        while 0 < self._left <= COURTESY and time.monotonic() < until and self.read(CHUNK):
             pass

@@ -32,6 +32,20 @@ class AudioEmpty(AnalysisError):
     code = "audio_empty"
 
 
+class UploadsFull(AnalysisError):
+    """This process receives as much audio at once as it may."""
+
+    code = "uploads_full"
+    transient = True
+
+
+class TooManyUploads(AnalysisError):
+    """The client sends as much audio at once as one client may."""
+
+    code = "too_many_uploads"
+    transient = True
+
+
 class AudioGone(AnalysisError):
     """The recording's audio is no longer there: its last job ended and nobody granted keeping it."""
 

@@ -15,10 +15,7 @@ from consent.consistency import require_consistent
 from consent.law.places import UNKNOWN
 from consent.models import ConsentRecord, Notice, Purpose, Representation, Subject
 from consent.vocabulary import AgeBand, EvidenceMethod, GrantState, Scope
-from vault import sealing
-from vault.codes import new_code
-from vault.context import Context
-from vault.keys import KeyName
+from vault.fields import seal_waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,53 +78,30 @@ def _record(
     # Read afresh: what counts is the notice as it stands now, not as the caller once loaded it.
     notice = Notice.objects.select_related("series").get(pk=notice.pk)
     require_consistent(project, subject, purpose, notice, answer)
-    code = new_code()
-    origin = _sealed_origin(project, subject, code, answer.evidence_origin)
+    record = ConsentRecord(
+        project=project,
+        subject=subject,
+        purpose=purpose,
+        notice=notice,
+        explicit=answer.explicit,
+        given_at=answer.given_at,
+        expires_at=answer.expires_at,
+        until_event=answer.until_event,
+        uses=answer.uses,
+        jurisdiction=answer.jurisdiction,
+        covers_recorded_from=answer.covers_recorded_from,
+        age_band=answer.age_band.value,
+        representation=answer.representation,
+        evidence_method=answer.evidence_method.value,
+        evidence_sha256=answer.evidence_sha256,
+        evidence_origin=answer.evidence_origin or None,
+    )
+    seal_waiting(record)
     with transaction.atomic():
-        locked = subjects.lock(subject.pk)
-        record: ConsentRecord = ConsentRecord.objects.create(
-            code=code,
-            project=project,
-            subject=locked,
-            purpose=purpose,
-            notice=notice,
-            explicit=answer.explicit,
-            given_at=answer.given_at,
-            expires_at=answer.expires_at,
-            until_event=answer.until_event,
-            uses=answer.uses,
-            jurisdiction=answer.jurisdiction,
-            covers_recorded_from=answer.covers_recorded_from,
-            age_band=answer.age_band.value,
-            representation=answer.representation,
-            evidence_method=answer.evidence_method.value,
-            evidence_sha256=answer.evidence_sha256,
-            evidence_origin=origin,
-        )
+        record.subject = locked = subjects.lock(subject.pk)
+        record.save(force_insert=True)
         publishing.require_valid(notice)
         if answer.representation is not None:
             representing.require_in_force(answer.representation, locked)
         answering.answer(record, locked, answer.scopes, state, actor=actor)
     return record
-
-
-def _sealed_origin(project: Project, subject: Subject, record: str, origin: str) -> bytes | None:
-    if not origin:
-        return None
-    organization = project.organization.code
-    return sealing.seal(
-        origin_context(organization, subject.code, record),
-        [KeyName.record(organization, subject.code)],
-        origin.encode(),
-    )
-
-
-def origin_context(organization: str, subject: str, record: str) -> Context:
-    return Context(
-        organization=organization,
-        subjects=(subject,),
-        scope="record",
-        kind="consent",
-        field="evidence_origin",
-        object_code=record,
-    )

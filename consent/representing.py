@@ -18,6 +18,7 @@ from consent.errors import InvalidRecord, RepresentationEnded
 from consent.models import CurrentGrant, Representation, Subject
 from consent.vocabulary import EndCause, GrantState, RepresentativeRelation
 from vault import journal
+from vault.fields import seal_waiting
 
 MAX_IDENTITY = 500
 REPRESENTATION = "representation"
@@ -50,18 +51,20 @@ def register(
         raise InvalidRecord("relation", "a child has parents or guardians, an adult somebody with a mandate")
     if ends_at is not None and ends_at <= timezone.now():
         raise InvalidRecord("ends_at", "must lie in the future")
+    found = Representation(
+        project=subject.project,
+        subject=subject,
+        relation=relation.value,
+        of_child=of_child,
+        identity=identity.strip(),
+        proof_sha256=proof_sha256,
+        proof_reference=proof_reference or None,
+        ends_at=ends_at,
+    )
+    seal_waiting(found)
     with transaction.atomic():
-        locked = subjects.lock(subject.pk)
-        found: Representation = Representation.objects.create(
-            project=locked.project,
-            subject=locked,
-            relation=relation.value,
-            of_child=of_child,
-            identity=identity.strip(),
-            proof_sha256=proof_sha256,
-            proof_reference=proof_reference or None,
-            ends_at=ends_at,
-        )
+        found.subject = locked = subjects.lock(subject.pk)
+        found.save(force_insert=True)
         _record(EventName.REPRESENTATIVE_REGISTERED, found, locked.consent_epoch, actor)
     return found
 

@@ -9,11 +9,8 @@ from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent.errors import DuplicateSubject, InvalidRecord, SubjectErased
 from consent.models import Subject
-from vault import sealing
 from vault.blind import blind_index
-from vault.codes import new_code
-from vault.context import Context
-from vault.keys import KeyName
+from vault.fields import seal_waiting
 
 MAX_REFERENCE = 200
 _INDEX = "subject.external_reference"
@@ -24,24 +21,20 @@ def register(project: Project, *, external_reference: str = "", actor: Actor) ->
     reference = external_reference.strip()
     if len(reference) > MAX_REFERENCE:
         raise InvalidRecord("external_reference", f"at most {MAX_REFERENCE} characters")
-    organization = project.organization.code
-    code = new_code()
-    sealed = index = None
-    if reference:
-        index = _index_of(project, reference)
-        sealed = sealing.seal(
-            reference_context(organization, code), [KeyName.record(organization, code)], reference.encode()
-        )
+    subject = Subject(
+        project=project,
+        external_reference=reference or None,
+        external_index=_index_of(project, reference) if reference else None,
+    )
+    seal_waiting(subject)
     try:
         with transaction.atomic():
-            subject = Subject.objects.create(
-                code=code, project=project, external_reference=sealed, external_index=index
-            )
+            subject.save(force_insert=True)
             trail.record(
                 EventName.SUBJECT_REGISTERED,
-                organization=organization,
+                organization=project.organization.code,
                 actor=actor,
-                objects=[Reference(ObjectKind.SUBJECT, code, 0), Reference(ObjectKind.PROJECT, project.code)],
+                objects=[Reference(ObjectKind.SUBJECT, subject.code, 0), Reference(ObjectKind.PROJECT, project.code)],
             )
     except IntegrityError as error:
         raise DuplicateSubject("a subject with this external reference exists already") from error
@@ -60,21 +53,14 @@ def reveal_reference(subject: Subject, *, actor: Actor) -> str:
     standing.require_open()
     if subject.erased_at is not None:
         raise SubjectErased("this person's data was erased")
-    organization = subject.project.organization.code
     with transaction.atomic():
         trail.record(
             EventName.SUBJECT_REVEALED,
-            organization=organization,
+            organization=subject.project.organization.code,
             actor=actor,
             objects=[Reference(ObjectKind.SUBJECT, subject.code, subject.consent_epoch)],
         )
-    if subject.external_reference is None:
-        return ""
-    return sealing.open(
-        reference_context(organization, subject.code),
-        [KeyName.record(organization, subject.code)],
-        bytes(subject.external_reference),
-    ).decode()
+    return "" if subject.external_reference is None else subject.external_reference.text()
 
 
 def lock(subject_id: int) -> Subject:
@@ -102,17 +88,6 @@ def mark_erased(subject: Subject) -> None:
     subject.external_index = None
     subject.consent_epoch += 1
     subject.save(update_fields=["erased_at", "external_reference", "external_index", "consent_epoch"])
-
-
-def reference_context(organization: str, code: str) -> Context:
-    return Context(
-        organization=organization,
-        subjects=(code,),
-        scope="record",
-        kind="subject",
-        field="external_reference",
-        object_code=code,
-    )
 
 
 def _index_of(project: Project, reference: str) -> bytes:

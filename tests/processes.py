@@ -34,7 +34,7 @@ class Web:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "gunicorn", "voxgov.wsgi:application", "--worker-class", "gthread"),
-                    *("--threads", "4", "--bind", f"127.0.0.1:{self.port}", "--timeout", "120"),
+                    *("--threads", "4", "--bind", f"127.0.0.1:{self.port}", "--timeout", "120", "--no-control-socket"),
                 ],
                 cwd=ROOT,
                 env={**self._environment, "TMPDIR": str(self._log.parent.parent / "tmp")},

@@ -70,6 +70,16 @@ class Sealed:
         return Sealed(sealing.seal(context, keys, self._pending), None, self._row, self._field)
 
 
+def seal_waiting(row: models.Model) -> None:
+    """Seals what waits in the row's sealed fields, ahead of its save: a transaction that holds locks then asks no key service.
+
+    Raises what `sealing.seal` raises.
+    """
+    for field in row._meta.concrete_fields:
+        if isinstance(field, SealedField):
+            field.pre_save(row, add=False)
+
+
 class SealedAttribute(DeferredAttribute):
     """Takes text, bytes or None; gives `Sealed` or None."""
 

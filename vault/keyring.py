@@ -78,11 +78,14 @@ def begin_epoch(path: Path, epoch: int) -> None:
 
 
 def destroy_epoch(path: Path, epoch: int) -> None:
-    """Writes the keyring without that epoch's key; idempotent. Raises `ValueError` for the newest epoch and the standing key."""
+    """Writes the keyring without that epoch's key; idempotent. Raises `ValueError` for the newest epoch and the standing key, and
+    `KeyringInvalid` while the file has a second name, under which the key would outlive this."""
 
     def without(ring: Keyring) -> Keyring:
         if epoch in (ring.current, STANDING):
             raise ValueError("the newest epoch and the standing key are not destroyed: begin another epoch first")
+        if path.stat().st_nlink > 1:
+            raise KeyringInvalid(f"{path} has a second name (a hard link) that would keep the destroyed key: remove it")
         return replace(ring, epochs={number: key for number, key in ring.epochs.items() if number != epoch})
 
     _rewrite(path, without)
@@ -90,7 +93,7 @@ def destroy_epoch(path: Path, epoch: int) -> None:
 
 def load(path: Path) -> Keyring:
     """Raises `ProviderUnavailable` when the file is not there, `KeyringInvalid` when others can read it or it is no keyring."""
-    stamp(path)
+    _require_private(path)
     # No local here or in any caller ever holds the text, and no decoding error, which would carry it, is chained.
     try:
         ring = _parse(path.read_bytes())
@@ -101,15 +104,13 @@ def load(path: Path) -> Keyring:
     return ring
 
 
-def stamp(path: Path) -> tuple[int, int, int]:
-    """Changes with every rewrite. Raises as `load` does."""
+def _require_private(path: Path) -> None:
     try:
         status = path.stat()
     except OSError as error:
         raise ProviderUnavailable(f"the keyring cannot be read: {error.strerror}") from error
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise KeyringInvalid(f"{path} can be read by others: make it mode 0600")
-    return status.st_mtime_ns, status.st_ino, status.st_ctime_ns
 
 
 def _parse(text: bytes) -> Keyring | None:
@@ -156,13 +157,15 @@ def _rewrite(path: Path, change: Callable[[Keyring], Keyring]) -> None:
 
 
 def _write(path: Path, ring: Keyring) -> None:
-    durable.write_whole(path, lambda: _dump(ring))
+    # Behind a symbolic link it is the file itself that must hold no destroyed key.
+    durable.write_whole(path.resolve(), lambda: _dump(ring))
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     try:
-        with durable.exclusive(path.with_name(f".{path.name}.lock")):
+        file = path.resolve()
+        with durable.exclusive(file.with_name(f".{file.name}.lock")):
             yield
     except OSError as error:
         raise ProviderUnavailable(f"the keyring cannot be written: {error.strerror}") from error

@@ -3,7 +3,6 @@
 import hmac
 import secrets
 import threading
-import time
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -15,23 +14,24 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from vault import keyring
 from vault.errors import EpochDestroyed, KeyringInvalid, ProviderWrongKey
 from vault.format import InputKey
+from vault.key_cache import KeyCache
 from vault.provider import STANDING
 
+HOLD_SECONDS: Final = 1.0
 _NONCE: Final = 12
 
 
 class KeyringProvider:
-    """Reads the keyring file, and again at most a second after it changed. Wraps with AES-256-GCM under a random nonce: with
+    """Reads the keyring file when a key is asked for and holds it for a second at most, so that an idle process holds no epoch
+    key, and none a destroyed one for longer. Wraps with AES-256-GCM under a random nonce: with
     one epoch per N days the 2^32 wraps that NIST SP 800-38D allows a key are never near."""
 
-    recheck_seconds = 1.0
     deletion_delay = timedelta(0)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, hold_seconds: float = HOLD_SECONDS) -> None:
         self._path = path
-        self._ring: keyring.Keyring | None = None
-        self._stamp = (0, 0, 0)
-        self._checked = 0.0
+        self._rings: KeyCache[keyring.Keyring] = KeyCache(hold_seconds, 1)
+        self._newest = 0
         self._reading = threading.Lock()
 
     def __repr__(self) -> str:
@@ -83,16 +83,14 @@ class KeyringProvider:
         return AESGCM(key.reveal())
 
     def _current(self, *, afresh: bool = False) -> keyring.Keyring:
-        now = time.monotonic()
-        if not afresh and self._ring is not None and now - self._checked < self.recheck_seconds:
-            return self._ring
+        ring = None if afresh else self._rings.get(self._path)
+        if ring is not None:
+            return ring
         # One reader at a time: two that overlap could put an older reading after a newer one.
         with self._reading:
-            stamp = keyring.stamp(self._path)
-            if self._ring is None or stamp != self._stamp:
-                ring = keyring.load(self._path)
-                if self._ring is not None and ring.current < self._ring.current:
-                    raise KeyringInvalid("the keyring went back to an earlier epoch")
-                self._ring, self._stamp = ring, stamp
-            self._checked = now
-            return self._ring
+            ring = keyring.load(self._path)
+            if ring.current < self._newest:
+                raise KeyringInvalid("the keyring went back to an earlier epoch")
+            self._newest = ring.current
+            self._rings.put(self._path, ring)
+            return ring

@@ -4,9 +4,7 @@ Streams hold threads of the web process, so that each process and each client ha
 """
 
 import select
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -24,6 +22,7 @@ from accounts.access import may
 from accounts.api_base import operation
 from accounts.api_fields import QueryParameters, Word
 from accounts.roles import Permission
+from accounts.seats import Seats
 from audit import sequenced, standing, streaming, trail, webhooks
 from audit.entry import ObjectKind, Reference
 from audit.errors import StreamsFull, TooManyStreams
@@ -59,33 +58,11 @@ class StreamParameters(QueryParameters):
     start = Word(Start, required=False, default=Start.NOW, help_text="Where it begins without a Last-Event-ID.")
 
 
-class Seats:
-    """How many streams this process runs, and for whom."""
-
-    def __init__(self) -> None:
-        self._taken: Counter[str] = Counter()
-        self._lock = threading.Lock()
-
-    def take(self, client: str) -> None:
-        """Raises `TooManyStreams`, `StreamsFull`."""
-        with self._lock:
-            if self._taken[client] >= settings.VOXGOV_STREAMS_PER_CLIENT:
-                raise TooManyStreams("this client has as many streams as it may have: close one, or come back later")
-            if self._taken.total() >= settings.VOXGOV_STREAMS:
-                raise StreamsFull("all streams of this process are taken: come back later")
-            self._taken[client] += 1
-
-    def give_back(self, client: str) -> None:
-        with self._lock:
-            self._taken[client] -= 1
-            self._taken += Counter()  # without those that have none
-
-    @property
-    def taken(self) -> int:
-        return self._taken.total()
-
-
-seats = Seats()
+seats = Seats(
+    lambda: (settings.VOXGOV_STREAMS, settings.VOXGOV_STREAMS_PER_CLIENT),
+    all_taken=lambda: StreamsFull("all streams of this process are taken: come back later"),
+    too_many=lambda: TooManyStreams("this client has as many streams as it may have: close one, or come back later"),
+)
 
 
 class Stream(LogView):

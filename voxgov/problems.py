@@ -56,6 +56,8 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     analysis_errors.AudioTooLarge: (413, "Audio too large"),
     analysis_errors.AudioTruncated: (400, "Audio cut short"),
     analysis_errors.AudioEmpty: (400, "Audio empty"),
+    analysis_errors.UploadsFull: (503, "All uploads taken"),
+    analysis_errors.TooManyUploads: (429, "Too many uploads of this client"),
     analysis_errors.AudioGone: (410, "Audio gone"),
     analysis_errors.NotFinished: (409, "Analysis not done"),
     analysis_errors.NotCancellable: (409, "Analysis has ended"),
@@ -105,10 +107,19 @@ _TITLES: Mapping[str, str] = {
     "not_found": "Not found",
     "method_not_allowed": "Method not allowed",
     "length_required": "Length required",
+    "body_too_slow": "Body too slow",
     "unsupported_media_type": "Media type not supported",
     "bad_request": "Request refused",
     "internal_error": "The service failed",
 }
+
+
+class BodyTooSlow(APIException):
+    """The body came slower than any real line is (`voxgov.patience`)."""
+
+    status_code = 408
+    default_code = "body_too_slow"
+    default_detail = "the body came too slowly"
 
 
 def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -117,6 +128,8 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
         exc = NotFound("no such thing here")
     elif isinstance(exc, DjangoPermissionDenied):
         exc = PermissionDenied()
+    elif isinstance(exc, UnreadablePostError) and _was_too_slow(exc):
+        exc = BodyTooSlow()
     headers: dict[str, str] = {}
     if isinstance(exc, APIException):
         status, code = exc.status_code, _CODES.get(type(exc), exc.default_code)
@@ -136,6 +149,11 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     set_rollback()
     body = problem(status, code, title, detail) | _more(exc)
     return Response(body, status=status, headers=headers, content_type=PROBLEM_TYPE)
+
+
+def _was_too_slow(error: BaseException | None) -> bool:
+    """Django wraps what reading the body raised, once or twice."""
+    return isinstance(error, TimeoutError) or (isinstance(error, OSError) and _was_too_slow(error.__cause__))
 
 
 def problem(status: int, code: str, title: str, detail: str) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def programs(var: Path, port: int, environment: Mapping[str, str]) -> tuple[Prog
     worker = (*celery, "worker", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO")
     web = (
         *(python, "-m", "gunicorn", "voxgov.wsgi:application", "--bind", f"127.0.0.1:{port}"),
-        *("--worker-class", "gthread", "--workers", "2", "--threads", "8", "--timeout", "120"),
+        *("--worker-class", "gthread", "--workers", "2", "--threads", "16", "--timeout", "120"),
         *("--graceful-timeout", "5", "--preload", "--worker-tmp-dir", str(var / "tmp"), "--no-control-socket"),
     )
     term, quit_ = signal.SIGTERM, signal.SIGQUIT

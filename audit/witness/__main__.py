@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -21,7 +22,7 @@ TYPES: Final = {"ed25519": cosignatures.ED25519, "ml-dsa-44": cosignatures.ML_DS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 0 when stopped by Ctrl-C, 2 when it cannot start."""
+    """Exit status 0 when stopped by Ctrl-C or SIGTERM, 2 when it cannot start."""
     given = _parser().parse_args(arguments)
     try:
         return _make_key(given) if given.new_key else _serve(given)
@@ -78,6 +79,8 @@ def _serve(given: argparse.Namespace) -> int:
         for cosigner in cosigners:
             sys.stderr.write(f"cosigns as {cosigner.witness.vkey}\n")
         sys.stderr.write(f"listens at http://{host}:{server.server_port}/\n")
+        for name in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs in its background deaf to the first
+            signal.signal(name, signal.default_int_handler)
         server.serve_forever()
     return 0
 

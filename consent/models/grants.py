@@ -1,6 +1,7 @@
 """Consent records, the revisions of their scopes, what ended them, and how often they were used. Append-only, but for which
 revision is current and for the work on a spoken statement."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from django.db import models
@@ -8,10 +9,13 @@ from django.db import models
 from accounts.models import Project
 from accounts.roles import Permission
 from consent.models.notices import Notice, Purpose
-from consent.models.people import Representation, Subject
+from consent.models.people import Representation, Subject, in_record_of
 from consent.models.scoping import ScopedQuerySet, choices
 from consent.vocabulary import AgeBand, EndCause, EvidenceMethod, GrantState, Scope, StatementState
 from vault.codes import new_code
+from vault.context import Context as SealContext
+from vault.fields import SealedField
+from vault.keys import KeyName
 
 
 class ConsentRecord(models.Model):
@@ -47,7 +51,7 @@ class ConsentRecord(models.Model):
     )
     evidence_method = models.CharField(max_length=32, choices=choices(EvidenceMethod))
     evidence_sha256 = models.CharField(max_length=64, help_text="SHA-256 of exactly what was shown.")
-    evidence_origin = models.BinaryField(
+    evidence_origin = SealedField(
         null=True, editable=False, help_text="Where the answer came from; sealed under the subject's record key."
     )
 
@@ -55,6 +59,9 @@ class ConsentRecord(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+    def sealed_in(self, field: str) -> tuple[SealContext, Sequence[KeyName]]:
+        return in_record_of(self.subject, "consent", field, self.code)
 
 
 class Ending(models.Model):

@@ -23,7 +23,7 @@ class Subject(models.Model):
     id = models.BigAutoField(primary_key=True)
     code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="subjects")
-    external_reference = models.BinaryField(
+    external_reference = SealedField(
         null=True, editable=False, help_text="Sealed under the subject's record key; empty when none was given."
     )
     external_index = models.BinaryField(
@@ -42,6 +42,23 @@ class Subject(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+    def sealed_in(self, field: str) -> tuple[SealContext, Sequence[KeyName]]:
+        return in_record_of(self, "subject", field, self.code)
+
+
+def in_record_of(subject: Subject, kind: str, field: str, object_code: str) -> tuple[SealContext, Sequence[KeyName]]:
+    """Context and key of what is sealed about a person besides their voice."""
+    organization = subject.project.organization.code
+    context = SealContext(
+        organization=organization,
+        subjects=(subject.code,),
+        scope="record",
+        kind=kind,
+        field=field,
+        object_code=object_code,
+    )
+    return context, [KeyName.record(organization, subject.code)]
 
 
 class RestrictedRole(models.Model):
@@ -129,13 +146,4 @@ class Representation(models.Model):
         return self.code
 
     def sealed_in(self, field: str) -> tuple[SealContext, Sequence[KeyName]]:
-        organization, subject = self.project.organization.code, self.subject.code
-        context = SealContext(
-            organization=organization,
-            subjects=(subject,),
-            scope="record",
-            kind="representation",
-            field=field,
-            object_code=self.code,
-        )
-        return context, [KeyName.record(organization, subject)]
+        return in_record_of(self.subject, "representation", field, self.code)

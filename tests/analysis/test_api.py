@@ -3,11 +3,13 @@
 import hashlib
 import io
 import json
+import resource
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import transaction
 from django.test import RequestFactory, override_settings
 from django.utils import timezone
@@ -218,6 +220,22 @@ def test_audio_beyond_the_limit_is_refused_before_it_is_read(world: World, opera
     assert upload(operator, recording, AUDIO[:1001]).status == 201
 
 
+def test_a_full_disk_refuses_the_upload_and_keeps_nothing_of_it(world: World, operator: Caller) -> None:
+    world.consent(Scope.TRANSCRIBE)
+    recording = submit(world, operator)
+    before = set(settings.VOXGOV_BLOB_DIR.rglob("*"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(AUDIO) // 2, hard))  # the kernel refuses what goes beyond
+    try:
+        refused = upload(operator, recording)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (refused.status, refused.body["code"]) == (503, "storage_unavailable")
+    assert {path for path in settings.VOXGOV_BLOB_DIR.rglob("*") if path.is_file()} <= before
+    assert operator.get(f"/v1/recordings/{recording['code']}").body["state"] == "awaiting_audio"
+    assert upload(operator, recording).status == 201
+
+
 def test_compressed_transport_is_refused(world: World, operator: Caller) -> None:
     world.consent(Scope.TRANSCRIBE)
     recording = submit(world, operator)
@@ -252,7 +270,7 @@ class Pipe:
 
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
-    yield Pipe(3 * 1024 * 1024)
+    yield Pipe(audio_body.COURTESY + 2_000)
 
 
 def test_a_body_is_read_in_bounded_pieces(pipe: Pipe) -> None:
@@ -261,8 +279,8 @@ def test_a_body_is_read_in_bounded_pieces(pipe: Pipe) -> None:
     request._stream = pipe  # type: ignore[assignment]  # where a WSGI server's socket stands
     body = audio_body.AudioBody(request)
     assert body.read(1000) == b"\0" * 1000
-    body.read_away(at_most=1024)
-    assert pipe.left == 3 * 1024 * 1024 - 1000, "more than a courtesy is left where it is"
+    body.read_away_shortly()
+    assert pipe.left == audio_body.COURTESY + 1_000, "more than a courtesy is left where it is"
     body.read_away()
     assert (pipe.left, pipe.largest) == (0, audio_body.CHUNK)
 

@@ -6,12 +6,14 @@
 import os
 import random
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import valkey
+from django.db import connections
 from django.utils import timezone
 
 from analysis import claiming
@@ -104,6 +106,40 @@ def test_a_flushed_broker_loses_no_job(
             with capsys.disabled():
                 print(f"\n  broker flushed, round {number + 1}/{ROUNDS}: both jobs finished once", end="")
     broker.close()
+
+
+def test_a_database_that_drops_every_connection_loses_no_job(
+    world: World,
+    speech: bytes,
+    var: Path,
+    superuser: Callable[[str], list[tuple[object, ...]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What a restart of the database is to its clients, at any instant of a job."""
+    dropped_in: dict[str, int] = {}
+    with Worker(var / "log" / "drill-worker.log"):
+        for number in range(ROUNDS):
+            recording = world.upload(speech, *SCOPES)
+            await_state(recording, AnalysisState.RUNNING, AnalysisState.DONE)
+            time.sleep(random.uniform(0.0, 1.0))
+            connections.close_all()
+            superuser("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'voxgov_app'")
+            job = Analysis.objects.get(recording=recording)
+            dropped_in[f"{job.state}/{job.stage}"] = dropped_in.get(f"{job.state}/{job.stage}", 0) + 1
+            began = time.monotonic()
+            while Analysis.objects.get(pk=job.pk).state != AnalysisState.DONE:
+                assert time.monotonic() - began < PATIENCE
+                # What waiting would do: the lease of the job that nobody could put back has run out.
+                Analysis.objects.filter(
+                    pk=job.pk, state=AnalysisState.RUNNING, lease_until__lt=timezone.now() + timedelta(seconds=80)
+                ).update(lease_until=timezone.now() - timedelta(seconds=1))
+                claiming.sweep(ring_again_after=timedelta(seconds=5))
+                time.sleep(0.5)
+            assert_finished_once(recording)
+            with capsys.disabled():
+                print(f"\n  connections dropped, round {number + 1}/{ROUNDS}: the job finished once", end="")
+    with capsys.disabled():
+        print(f"\n  {ROUNDS} rounds; dropped in {dropped_in}")
 
 
 def test_a_running_job_shows_progress_and_its_stage(world: World, speech: bytes, var: Path) -> None:

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import zipfile
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from django.utils import timezone
 from audit import exports, signing, stored_tree
 from audit.errors import ExportImpossible, ExportNotReady, KeyInvalid, TileInvalid
 from audit.export import sealed
-from audit.models import Event, Export, ExportState, Log
+from audit.models import Event, EventReference, Export, ExportState, Log
+from consent import destruction, withdrawal
 from consent.vocabulary import Scope
 from tests.factories import ACTOR, World, make_world, sign_log
 from tests.processes import ROOT
@@ -97,6 +100,30 @@ def test_an_entry_that_was_changed_in_the_database_leaves_no_bundle(log: Log, su
     export.refresh_from_db()
     assert (export.state, export.error_code) == (ExportState.FAILED, "audit_bundle_invalid")
     assert not exports.file_of(export).exists()
+
+
+def test_erasing_a_person_while_their_events_are_exported_harms_neither(
+    world: World, log: Log, verifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle never holds the salts that erasure takes: it verifies, and names nobody."""
+    original, erased = exports._items, list[object]()
+
+    def items(export: Export) -> Iterator[Any]:
+        for number, item in enumerate(original(export)):
+            if number == 3:
+                erased.append(withdrawal.erase(world.subject, actor=ACTOR))
+                destruction.carry_out_orders()
+            yield item
+
+    monkeypatch.setattr(exports, "_AT_ONCE", 2)
+    monkeypatch.setattr(exports, "_items", items)
+    export = made(log)
+    assert erased
+    assert not EventReference.objects.filter(log=log.code, code=world.subject.code).exists()
+    status, report = verify(verifier, exports.file_of(export), log)
+    assert status == 0, report
+    with zipfile.ZipFile(exports.file_of(export)) as bundle:
+        assert all(world.subject.code.encode() not in bundle.read(name) for name in bundle.namelist())
 
 
 def test_a_bundle_sealed_to_an_auditor_opens_for_that_auditor_only(log: Log, verifier: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from vault.blind import blind_index
 from vault.codes import new_code
 from vault.context import Context
 from vault.errors import KeyShredded, SealBroken
-from vault.fields import Sealed, SealedField
+from vault.fields import Sealed, SealedField, seal_waiting
 from vault.keys import KeyName
 
 
@@ -152,6 +152,17 @@ def test_rows_made_in_bulk_are_sealed(tenant: Tenant) -> None:
     )
     assert [Letter.objects.get(pk=row.pk).body.text() for row in rows] == ["letter 0", "letter 1", "letter 2"]
     assert all(b"letter" not in (column(row) or b"") for row in rows)
+
+
+def test_sealed_ahead_of_its_save_a_row_asks_for_no_key_in_its_transaction(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = Letter(tenant=tenant.code, subject=tenant.anna, body="dear Anna")
+    seal_waiting(row)
+    with monkeypatch.context() as patch:
+        patch.setattr("vault.fields.sealing.seal", lambda *_: pytest.fail("sealed again"))
+        row.save()
+    assert Letter.objects.get(pk=row.pk).body.text() == "dear Anna"
 
 
 def test_no_other_way_writes_plaintext(tenant: Tenant) -> None:

@@ -39,6 +39,7 @@ from consent.models import (
 from consent.vocabulary import Scope
 from tests.browser import Browser
 from tests.factories import ACTOR, World, make_client, make_member, make_world, sign_log
+from vault.fields import Sealed
 
 REFERENCE = "Ottokar Prohaska, Vega Street 7"
 PEOPLE_ONLY = {
@@ -112,6 +113,11 @@ def make_estate(organization: Organization) -> Estate:
     return Estate(world, rows, secrets)
 
 
+def stored(row: dict[str, Any]) -> dict[str, Any]:
+    """A row's values as the database has them: what is sealed compares with nothing else."""
+    return {name: value.sealed if isinstance(value, Sealed) else value for name, value in row.items()}
+
+
 def frozen(estate: Estate) -> dict[str, object]:
     """Everything that belongs to the estate, as it stands in the database."""
     project = estate.world.project
@@ -128,7 +134,9 @@ def frozen(estate: Estate) -> dict[str, object]:
         AuthToken: "user__memberships__project",
     }
     return {
-        model.__name__: list(model._default_manager.filter(**{path: project}).order_by("pk").values())
+        model.__name__: [
+            stored(row) for row in model._default_manager.filter(**{path: project}).order_by("pk").values()
+        ]
         for model, path in paths.items()
     }
 

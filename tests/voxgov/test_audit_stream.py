@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -156,28 +155,6 @@ def test_a_seat_is_given_back_however_the_call_ends(
     assert audit_stream.seats.taken == 0
     text(auditor.get(PATH))
     assert audit_stream.seats.taken == 0
-
-
-def test_seats_are_counted_right_by_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "VOXGOV_STREAMS", 3)
-    seats, refused, most = audit_stream.Seats(), [], []
-
-    def come_and_go(client: str) -> None:
-        for _ in range(300):
-            try:
-                seats.take(client)
-            except Exception as error:
-                refused.append(type(error).__name__)
-            else:
-                most.append(seats.taken)
-                seats.give_back(client)
-
-    threads = [threading.Thread(target=come_and_go, args=(f"client {number % 3}",)) for number in range(9)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (seats.taken, max(most) <= 3) == (0, True)
 
 
 # A real web server, and clients that wait

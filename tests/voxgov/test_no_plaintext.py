@@ -37,9 +37,22 @@ def noise(seconds: int) -> bytes:
     return buffer.getvalue()
 
 
+def with_place(wav: bytes, place: bytes) -> bytes:
+    """The file with a comment in it, where recorders write their position (RIFF INFO list)."""
+    info = b"INFO" + b"ICMT" + len(place).to_bytes(4, "little") + place
+    whole = wav[8:] + b"LIST" + len(info).to_bytes(4, "little") + info
+    return b"RIFF" + len(whole).to_bytes(4, "little") + whole
+
+
 def canaries_of(audio: bytes) -> list[bytes]:
     """Stretches from the beginning, the middle and the end."""
     return [audio[at : at + 24] for at in (100, len(audio) // 3, len(audio) // 2, len(audio) - 60)]
+
+
+def drafts_of(recording: Recording, var: Path) -> list[Path]:
+    """What is being written of its audio."""
+    recording.refresh_from_db()
+    return list((var / "blobs").rglob(f"{recording.receiving_blob}.draft")) if recording.receiving_blob else []
 
 
 @pytest.fixture
@@ -94,7 +107,7 @@ def test_nothing_lies_in_the_clear_during_a_slow_upload_nor_after_the_web_server
             upload.send(audio[start : start + 400_000])
             time.sleep(0.05)
         began = time.monotonic()
-        while not list((var / "blobs").rglob("*.draft")):
+        while not drafts_of(recording, var):
             assert time.monotonic() - began < 60, "the server did not begin to read"
             time.sleep(0.05)
         assert Recording.objects.get(pk=recording.pk).state == RecordingState.RECEIVING
@@ -125,10 +138,11 @@ def test_nothing_lies_in_the_clear_while_a_worker_decodes_nor_after_it_is_killed
     assert scanner.find(canaries) == []
 
 
-def test_nothing_lies_in_the_clear_at_the_end_neither_audio_nor_transcript(
+def test_nothing_lies_in_the_clear_at_the_end_neither_audio_nor_transcript_nor_where_it_was_recorded(
     world: World, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    audio, said = noise(seconds=3), secrets.token_hex(32)
+    said, place = secrets.token_hex(32), secrets.token_hex(32)
+    audio = with_place(noise(seconds=3), place.encode())
 
     def hear_a_canary(channels: object, hearings: list[Hearing], checkpoints: object) -> list[listening.Finding]:
         model = ModelIdentity("canary", "1", "0" * 64, "none", "open", validated=False)
@@ -146,4 +160,4 @@ def test_nothing_lies_in_the_clear_at_the_end_neither_audio_nor_transcript(
     assert job.state == AnalysisState.DONE
     assert Recording.objects.get(pk=recording.pk).kept_audio
     assert job.results.count() == 1
-    assert scanner.find([*canaries_of(audio), said.encode()]) == []
+    assert scanner.find([*canaries_of(audio), said.encode(), place.encode()]) == []

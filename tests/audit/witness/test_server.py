@@ -178,8 +178,9 @@ def test_memory_that_fails_is_an_error_of_the_witness(url: str, tmp_path: Path) 
     assert refused.value.transient
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_makes_keys_and_serves_until_it_is_stopped(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], how: signal.Signals
 ) -> None:
     key = tmp_path / "w.key"
     assert main(["--new-key", str(key), "--name", "witness.example/w9"]) == 0
@@ -202,8 +203,11 @@ def test_the_command_makes_keys_and_serves_until_it_is_stopped(
         assert match
         with pytest.raises(WitnessRefused, match="answers 422"):
             cosign(match[1], 70, 40, FORK, Witness.parse(vkey))
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        process.send_signal(how)
+        try:
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
 
 
 MAKES_NO_SENSE = [
