@@ -217,6 +217,29 @@ VOXGOV_BODY_SECONDS = environment.integer("VOXGOV_BODY_SECONDS", 30, at_least=1)
 VOXGOV_MAX_AUDIO_BYTES = environment.integer("VOXGOV_MAX_AUDIO_BYTES", 4 * 1024**3)
 VOXGOV_THREADS = environment.integer("VOXGOV_THREADS", 2)
 VOXGOV_ASR_MODEL = environment.text("VOXGOV_ASR_MODEL", "whisper-base")
+# A change of any of these is an entry of every log (`audit.configuration`). No secrets: a digest gives a guessable one away.
+VOXGOV_RECORDED: dict[str, Any] = {
+    name: globals()[name]
+    for name in (
+        "ALLOWED_HOSTS",
+        "AUTHENTICATION_BACKENDS",
+        "AUTH_PASSWORD_VALIDATORS",
+        "AXES_COOLOFF_TIME",
+        "AXES_FAILURE_LIMIT",
+        "DEBUG",
+        "MIDDLEWARE",
+        "VOXGOV_ASR_MODEL",
+        "VOXGOV_AUDIT_DAYS",
+        "VOXGOV_EPOCH_DAYS",
+        "VOXGOV_KEYRING_BACKUP_DAYS",
+        "VOXGOV_LOG_ORIGIN",
+        "VOXGOV_MAX_AUDIO_BYTES",
+        "VOXGOV_STREAMS",
+        "VOXGOV_STREAMS_PER_CLIENT",
+        "VOXGOV_WEBHOOK_LOOPBACK",
+        "VOXGOV_WITNESSES",
+    )
+} | {"VOXGOV_KEY_PROVIDER": VOXGOV_KEY_PROVIDER["kind"]}
 
 LOGGING = {
     "version": 1,
