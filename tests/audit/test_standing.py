@@ -3,9 +3,9 @@
 import base64
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.conf import settings as django_settings
@@ -82,7 +82,8 @@ def test_a_process_that_compared_before_compares_again(world: World, superuser: 
     """Files that were copied back keep the database's number, and so does a standby that takes over; not the server's start."""
     standing.require_open()
     assert standing._compared is not None
-    (oid, started), compared_at = standing._compared  # type: ignore[misc]
+    database, compared_at = standing._compared
+    oid, started = cast("tuple[int, datetime]", database)
     go_back(world, superuser, 2)
     connection.close()
     standing._thread.driver = None
