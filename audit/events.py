@@ -97,6 +97,7 @@ class EventName(StrEnum):
     EXPORT_READ = "audit:export:read"
     LOG_CONTINUED = "audit:log:continued"
     LOG_PRUNED = "audit:log:pruned"
+    CONFIGURATION_CHANGED = "audit:configuration:changed"
     WEBHOOK_CREATED = "audit:webhook:created"
     WEBHOOK_CHANGED = "audit:webhook:changed"
     WEBHOOK_ROTATED = "audit:webhook:rotated"

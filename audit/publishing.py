@@ -13,10 +13,22 @@ from audit.tlog import tiles
 from audit.tlog.checkpoint import parse_text
 from audit.tlog.notes import parse
 from audit.tlog.tiles import ENTRIES, WIDTH, Tile
+from vault import durable
 
 
 def publish(log: Log, to: Path, progress: Callable[[int], None] = lambda written: None) -> int:
-    """Writes what is not there yet below `to`; returns how many files. Raises `CheckpointsUnavailable`, `TileInvalid`."""
+    """Writes what is not there yet below `to`; returns how many files. Raises `CheckpointsUnavailable`, `TileInvalid`.
+
+    One run at a time, which reads the checkpoint when its turn comes: an older one never takes the place of a newer one.
+    """
+    try:
+        with durable.exclusive(to / ".lock"):
+            return _publish(log, to, progress)
+    except OSError as error:
+        raise CheckpointsUnavailable(f"{to} cannot be written: {error.strerror}") from error
+
+
+def _publish(log: Log, to: Path, progress: Callable[[int], None]) -> int:
     note = proofs.newest_checkpoint(log)
     if note is None:
         return 0
@@ -36,14 +48,11 @@ def publish(log: Log, to: Path, progress: Callable[[int], None] = lambda written
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all: whoever serves the directory never serves half a file."""
+    """Whole or not at all: whoever serves the directory, which is why others may read it, never serves half a file."""
     draft = path.with_name(f".{path.name}.draft")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise CheckpointsUnavailable(f"{path} cannot be written: {error.strerror}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

@@ -18,7 +18,8 @@ log = structlog.get_logger(__name__)
 
 
 RECHECK: Final = 600.0
-"""Seconds after which a process compares again although its database seems to be the same."""
+"""Seconds after which a process compares again although its database seems to be the same, where no sequencer does so: each of its
+signatures compares too. Only rows that were put back into a running server's own tables could stay unnoticed for so long."""
 _compared: tuple[object, float] | None = None
 """Which database this process compared with the checkpoints, and when."""
 _comparing = threading.Lock()
@@ -50,7 +51,8 @@ def compare_again() -> None:
 def _compare_unless_known() -> None:
     global _compared  # noqa: PLW0603 (as above)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT oid FROM pg_database WHERE datname = current_database()")
+        # A dump that was restored is another database of the server; files copied back, or a standby that took over, another start.
+        cursor.execute("SELECT oid, pg_postmaster_start_time() FROM pg_database WHERE datname = current_database()")
         database = cursor.fetchone()
     with _comparing:
         if _compared is None or _compared[0] != database or time.monotonic() - _compared[1] > RECHECK:

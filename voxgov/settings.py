@@ -243,6 +243,32 @@ VOXGOV_RECOGNIZERS = environment.text("VOXGOV_RECOGNIZERS", "").replace(",", " "
 VOXGOV_EMOTION_MODEL = environment.text("VOXGOV_EMOTION_MODEL", "acoustic-arousal")
 # A manifest of the operator's own models, in the form of analysis/engines/models.toml.
 VOXGOV_OWN_MODELS = environment.text("VOXGOV_OWN_MODELS", "")
+# A change of any of these is an entry of every log (`audit.configuration`). No secrets: a digest gives a guessable one away.
+VOXGOV_RECORDED: dict[str, Any] = {
+    name: globals()[name]
+    for name in (
+        "ALLOWED_HOSTS",
+        "AUTHENTICATION_BACKENDS",
+        "AUTH_PASSWORD_VALIDATORS",
+        "AXES_COOLOFF_TIME",
+        "AXES_FAILURE_LIMIT",
+        "DEBUG",
+        "MIDDLEWARE",
+        "VOXGOV_ASR_MODEL",
+        "VOXGOV_AUDIT_DAYS",
+        "VOXGOV_EMOTION_MODEL",
+        "VOXGOV_EPOCH_DAYS",
+        "VOXGOV_KEYRING_BACKUP_DAYS",
+        "VOXGOV_LOG_ORIGIN",
+        "VOXGOV_MAX_AUDIO_BYTES",
+        "VOXGOV_RECOGNIZERS",
+        "VOXGOV_SECOND_FACTOR",
+        "VOXGOV_STREAMS",
+        "VOXGOV_STREAMS_PER_CLIENT",
+        "VOXGOV_WEBHOOK_LOOPBACK",
+        "VOXGOV_WITNESSES",
+    )
+} | {"VOXGOV_KEY_PROVIDER": VOXGOV_KEY_PROVIDER["kind"]}
 
 LOGGING = {
     "version": 1,

@@ -1,18 +1,23 @@
 """A log as files: served by anything, and checked live by the verifier as an outsider would."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from django.core.management import call_command
+from django.db import connection
 
-from audit import publishing, signing
+from audit import proofs, publishing, signing
+from audit.models import Log
 from audit.verify.live import http_get, verify_live
 from audit.verify.report import Result
 from audit.verify.trust import Trust
 from consent.vocabulary import Scope
 from tests.factories import make_world, sign_log
+from vault import durable
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -48,3 +53,24 @@ def test_a_published_log_verifies_live_entry_by_entry_and_goes_on_where_it_ended
         thread.join()
         server.server_close()
     assert report.result is Result.VERIFIED, report.as_text()
+
+
+def test_a_run_that_waited_for_another_never_puts_an_older_checkpoint_over_a_newer_one(tmp_path: Path) -> None:
+    world = make_world()
+    log = sign_log(world.organization)
+    with ThreadPoolExecutor(2) as pool, durable.exclusive(tmp_path / ".lock"):
+        runs = [pool.submit(published, log, tmp_path) for _ in range(2)]
+        time.sleep(0.2)
+        assert not (tmp_path / "checkpoint").exists(), "nothing is written while another run writes"
+        world.another_subject()
+        newest = sign_log(world.organization)
+    assert all(run.result() for run in runs)
+    assert (tmp_path / "checkpoint").read_bytes() == proofs.newest_checkpoint(newest)
+    assert not list(tmp_path.rglob(".*.draft"))
+
+
+def published(log: Log, to: Path) -> int:
+    try:
+        return publishing.publish(log, to)
+    finally:
+        connection.close()

@@ -3,8 +3,9 @@
 import base64
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.conf import settings as django_settings
@@ -74,6 +75,26 @@ def test_an_older_database_closes_the_service_when_a_process_first_asks(world: W
     assert outside.is_closed()
     with pytest.raises(ServiceClosed):
         standing.require_open()  # every other process sees the same file
+
+
+@pytest.mark.parametrize("what", ["the server was started anew", "a term is over"])
+def test_a_process_that_compared_before_compares_again(world: World, superuser: Superuser, what: str) -> None:
+    """Files that were copied back keep the database's number, and so does a standby that takes over; not the server's start."""
+    standing.require_open()
+    assert standing._compared is not None
+    database, compared_at = standing._compared
+    oid, started = cast("tuple[int, datetime]", database)
+    go_back(world, superuser, 2)
+    connection.close()
+    standing._thread.driver = None
+    standing.require_open()  # nothing tells this connection from the last one
+    if what == "a term is over":
+        standing._compared = ((oid, started), compared_at - standing.RECHECK - 1)
+    else:
+        standing._compared = ((oid, started - timedelta(seconds=1)), compared_at)
+    connection.close()
+    with pytest.raises(ServiceClosed):
+        standing.require_open()
 
 
 def test_while_closed_nothing_is_read_or_run_and_a_withdrawal_is_taken(world: World) -> None:

@@ -10,7 +10,7 @@ import structlog
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 
-from audit import sequencing, signing, standing
+from audit import configuration, sequencing, signing, standing
 from audit.errors import AuditError, LogInconsistent, ServiceClosed
 from audit.trail import CHANNEL
 from vault.errors import VaultError
@@ -80,6 +80,8 @@ class Command(BaseCommand):
             if missed := sequencing.adopt_missed_events():
                 log.warning("events_were_missed", count=missed)
             self._to_sign.update(signing.logs_to_sign())
+            standing.require_open()
+            configuration.record_changes()
         standing.require_open()
         count = 0
         for code in sequencing.logs_with_events():
