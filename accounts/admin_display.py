@@ -62,6 +62,11 @@ def part(template: str, **context: Any) -> SafeString:
     return SafeString(render_to_string(f"admin/parts/{template}.html", context))
 
 
+def colleague(names: Mapping[str, str], kind: str, who: str) -> SafeString:
+    """Whoever did something, by name where the viewer may know it (`admin_people`), otherwise by code."""
+    return part("actor", kind="program" if kind == "client" else "", code=who, name=names.get(who, ""))
+
+
 def counts(items: Mapping[str, Any]) -> SafeString:
     shown = format_html_join("", "<li>{}: {}</li>", ((words(name), number) for name, number in sorted(items.items())))
     return format_html('<ul class="vg-plain">{}</ul>', shown) if shown else SafeString(NOTHING)

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from accounts.admin_acts import Act, ActForm, Outcome, held_projects, person
-from accounts.admin_display import NOTHING, Tone, badge, code, exact_moment, moment, part, short_code
+from accounts.admin_display import NOTHING, Tone, badge, code, colleague, exact_moment, moment, part, short_code
 from accounts.admin_people import names_of
 from accounts.models import Project
 from accounts.roles import Permission
@@ -86,7 +86,7 @@ class SecondPersonAdmin(ConsentAdmin):
 
     @admin.display(description="Asked by", ordering="asked_by_code")
     def asked_by(self, row: Any) -> SafeString:
-        return _who(row, row.asked_by_kind, row.asked_by_code)
+        return colleague(row.names, row.asked_by_kind, row.asked_by_code)
 
     @admin.display(description="Asked by", ordering="asked_by_code")
     def asked_by_short(self, row: Any) -> SafeString | str:
@@ -112,7 +112,7 @@ class SecondPersonAdmin(ConsentAdmin):
             return "nobody yet; somebody other than who asked"
         return part(
             "decided",
-            who=_who(row, "", decided),
+            who=colleague(row.names, "", decided),
             at=exact_moment(row.approved_at or row.turned_down_at),
             back=decided == row.asked_by_code,
         )
@@ -123,10 +123,6 @@ class SecondPersonAdmin(ConsentAdmin):
 
 
 _PEOPLE = ("asked_by_code", "approved_by_code", "turned_down_by_code")
-
-
-def _who(row: Any, kind: str, who: str) -> SafeString:
-    return part("actor", kind="program" if kind == "client" else "", code=who, name=row.names.get(who, ""))
 
 
 def _open(row: SecondPerson) -> bool:

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts.admin_acts import Act, ActForm, Outcome, held_projects, person
-from accounts.admin_display import NOTHING, Tone, badge, code, exact_moment, moment, part
+from accounts.admin_display import NOTHING, Tone, badge, code, colleague, exact_moment, moment, part
 from accounts.admin_people import names_of
 from accounts.models import Project
 from accounts.roles import Permission
@@ -164,22 +164,18 @@ class BulkWithdrawalAdmin(ConsentAdmin):
 
     @admin.display(description="Counted by")
     def asked_by(self, row: Any) -> SafeString:
-        return _who(row, row.asked_by_kind, row.asked_by_code)
+        return colleague(row.names, row.asked_by_kind, row.asked_by_code)
 
     @admin.display(description="Begun by")
     def begun_by(self, row: Any) -> Any:
-        return NOTHING if row.begun_at is None else _who(row, row.begun_by_kind, row.begun_by_code)
+        return NOTHING if row.begun_at is None else colleague(row.names, row.begun_by_kind, row.begun_by_code)
 
     @admin.display(description="Looked at by")
     def seen_by(self, row: Any) -> Any:
         if row.seen_at is None:
             return "nobody yet; somebody other than who counted or began it"
-        return part("decided", who=_who(row, "", row.seen_by_code), at=exact_moment(row.seen_at), back=False)
+        return part("decided", who=colleague(row.names, "", row.seen_by_code), at=exact_moment(row.seen_at), back=False)
 
     @admin.display(description="Code")
     def code_shown(self, row: BulkWithdrawal) -> SafeString:
         return code(row.code)
-
-
-def _who(row: Any, kind: str, who: str) -> SafeString:
-    return part("actor", kind="program" if kind == "client" else "", code=who, name=row.names.get(who, ""))
