@@ -160,8 +160,8 @@ def _is_what_was_heard(plain: waves.Wave, recording: Recording) -> bool:
 
 def _decoded(source: RangeReader, taken: list[tuple[float, float]], fill: Fill) -> RedactedAudio:
     # They bring numpy, which web processes do without until somebody asks for this.
-    from analysis import decode, rendition  # noqa: PLC0415
-    from analysis.engines.clip import SAMPLE_RATE  # noqa: PLC0415
+    from analysis import decode, rendition  # noqa: PLC0415 (numpy)
+    from analysis.engines.clip import SAMPLE_RATE  # noqa: PLC0415 (numpy)
 
     if not _decoding.acquire(blocking=False):
         raise RedactionUnavailable("another recording is being decoded to be redacted: come back later")

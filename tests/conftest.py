@@ -70,6 +70,15 @@ def _connections() -> Iterator[None]:
             raise AssertionError("the test left a transaction open")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[None]:
+    """Passwords are hashed in no time here: how slow a guess is made is Django's business."""
+    from django.test import override_settings
+
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
+
+
 @pytest.fixture
 def superuser() -> Callable[[str], list[tuple[object, ...]]]:
     """Runs one statement as the database's superuser: what an intruder in the database could do."""

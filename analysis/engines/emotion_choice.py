@@ -26,7 +26,7 @@ def load(entry: ModelEntry, models_dir: Path) -> EmotionEngine:
     directory, identity = entry.verified(models_dir), entry.identity()
     # Imported late: torch takes seconds, and a worker with the default engine never needs it.
     if entry.engine == CATEGORIES:
-        from analysis.engines.emotion_transformers import TransformersEmotion  # noqa: PLC0415
+        from analysis.engines.emotion_transformers import TransformersEmotion  # noqa: PLC0415 (torch)
 
         return TransformersEmotion.load(
             directory,
@@ -34,6 +34,6 @@ def load(entry: ModelEntry, models_dir: Path) -> EmotionEngine:
             threshold=chosen.get("threshold", 0.5),
             temperature=chosen.get("temperature", 1.0),
         )
-    from analysis.engines.emotion_dimensions import TransformersDimensions  # noqa: PLC0415
+    from analysis.engines.emotion_dimensions import TransformersDimensions  # noqa: PLC0415 (as above)
 
     return TransformersDimensions.load(directory, identity, threshold=chosen.get("threshold", 0.5))

@@ -222,12 +222,12 @@ def _built(directory: Path, config: dict[str, Any], outputs: int) -> nn.Module:
 def _encoder(config: dict[str, Any]) -> tuple[nn.Module, int]:
     """The library's own model of the configuration's type, without weights; no other type is built."""
     # Imported late: transformers takes seconds, and most workers never need it.
-    from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model, WavLMConfig, WavLMModel  # noqa: PLC0415
+    import transformers  # noqa: PLC0415 (it takes seconds)
 
     kinds: dict[str, tuple[Any, Any]] = {
-        "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model),
-        "hubert": (HubertConfig, HubertModel),
-        "wavlm": (WavLMConfig, WavLMModel),
+        "wav2vec2": (transformers.Wav2Vec2Config, transformers.Wav2Vec2Model),
+        "hubert": (transformers.HubertConfig, transformers.HubertModel),
+        "wavlm": (transformers.WavLMConfig, transformers.WavLMModel),
     }
     configuration, model = kinds[str(config.get("model_type"))]
     made = configuration.from_dict(config)
@@ -235,7 +235,7 @@ def _encoder(config: dict[str, Any]) -> tuple[nn.Module, int]:
 
 
 def _fill(model: nn.Module, weights: Path) -> None:
-    from safetensors.torch import load_file  # noqa: PLC0415
+    from safetensors.torch import load_file  # noqa: PLC0415 (needed here alone)
 
     given = {}
     for name, tensor in load_file(weights).items():

@@ -98,8 +98,15 @@ class NationalNumber:
         return 0.9 if cue_in(said, (*self.cues, *_ANY_CUE)) else 0.0
 
 
-def _number(country: str, form: str, valid: Callable[[str], bool], *cues: str, **more: object) -> NationalNumber:
-    return NationalNumber(country, re.compile(form), valid, cues, **more)  # type: ignore[arg-type]  # the two flags
+def _number(
+    country: str,
+    form: str,
+    valid: Callable[[str], bool],
+    *cues: str,
+    alone: bool = False,
+    shapes: tuple[tuple[int, ...], ...] = (),
+) -> NationalNumber:
+    return NationalNumber(country, re.compile(form), valid, cues, alone, shapes)
 
 
 def _always(_text: str) -> bool:

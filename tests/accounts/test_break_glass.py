@@ -1,14 +1,12 @@
 """Break-glass access: for whom, for how long, what it opens and what it never opens, and that all of it is on the trail."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import Error, connection
-from django.test import override_settings
 from django.utils import timezone
 
 from accounts import break_glass
@@ -24,12 +22,6 @@ from consent.vocabulary import Action, ParticipantRole, Scope
 from tests.browser import Browser
 from tests.factories import ACTOR, World, make_client, make_member, make_world
 from tests.people import events
-
-
-@pytest.fixture(autouse=True)
-def _quick_passwords() -> Iterator[None]:
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 @pytest.fixture
@@ -62,7 +54,9 @@ def test_it_gives_every_permission_in_the_own_organization_and_none_elsewhere(wo
         assert not may(user, permission, other.project.pk)
 
 
-def test_it_ends_by_itself_at_its_time_although_nothing_runs(world: World, user: User, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_it_ends_by_itself_at_its_time_although_nothing_runs(
+    world: World, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken(user, minutes=10)
     with monkeypatch.context() as patch:
         over(patch, 11)
@@ -148,7 +142,7 @@ def test_the_application_cannot_prolong_it_nor_look_at_it_for_oneself(user: User
         cursor.execute("DELETE FROM accounts_breakglass WHERE id = %s", [glass.pk])
 
 
-def test_the_command_opens_it_and_says_until_when(world: World, user: User, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_the_command_opens_it_and_says_until_when(world: World, user: User, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(CommandError):
         call_command("staff", "break-glass", "nobody", "--cause", "incident", "--explanation", "x")
     call_command(

@@ -2,12 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.test import override_settings
 from knox.models import AuthToken
 
 from accounts.access import may
@@ -23,13 +21,6 @@ from tests.factories import ACTOR, World, make_client, make_member, make_organiz
 from tests.people import administrator, events, listed, manager, officer
 
 REFERENCE = "Wilhelmina Quartz, +44 20 7946 0958"
-
-
-@pytest.fixture(autouse=True)
-def _quick_passwords() -> Iterator[None]:
-    """Passwords are hashed in no time here: how slow a guess is made is Django's business."""
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 @pytest.fixture

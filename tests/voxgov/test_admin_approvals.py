@@ -1,10 +1,7 @@
 """A second person approves in the admin: another role, an editorial notice, an import of consents with its dry run."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import override_settings
 
 from accounts.roles import Role
 from consent import gate, importing, publishing, relabelling
@@ -16,12 +13,6 @@ from tests.factories import ACTOR, World, make_member, make_world
 from tests.people import manager, officer
 
 REFERENCE = "Wilhelmina Quartz"
-
-
-@pytest.fixture(autouse=True)
-def _quick_passwords() -> Iterator[None]:
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 @pytest.fixture

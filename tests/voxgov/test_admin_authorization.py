@@ -3,7 +3,6 @@ with rows of another project. What is not one's own is never shown, never named 
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.db.models import Model
-from django.test import override_settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from knox.models import AuthToken
 
@@ -162,12 +160,6 @@ def frozen(estate: Estate) -> dict[str, object]:
         ]
         for model, path in paths.items()
     }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_passwords() -> Iterator[None]:
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 @pytest.fixture(scope="module")

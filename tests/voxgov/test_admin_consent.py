@@ -1,11 +1,9 @@
 """What a consent manager and a data protection officer do in the admin: subjects, consent, notices, purposes, decisions, terms."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.test import override_settings
 from django.utils import timezone
 
 from accounts.roles import Role
@@ -19,13 +17,6 @@ from tests.factories import ACTOR, World, make_member, make_representative, make
 from tests.people import answer, events, manager, officer
 
 REFERENCE = "Wilhelmina Quartz, +44 20 7946 0958"
-
-
-@pytest.fixture(autouse=True)
-def _quick_passwords() -> Iterator[None]:
-    """Passwords are hashed in no time here: how slow a guess is made is Django's business."""
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 @pytest.fixture

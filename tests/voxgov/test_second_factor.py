@@ -1,7 +1,5 @@
 """The second factor: set up at the first sign-in, asked for at every other, lost and taken away; and how guessing it ends."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -16,12 +14,6 @@ from audit.events import EventName
 from tests.browser import PASSWORD, Browser
 from tests.factories import World, make_member, make_world
 from tests.people import administrator, events
-
-
-@pytest.fixture(autouse=True)
-def _quick_passwords() -> Iterator[None]:
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 import pytest
 from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.wsgi import get_wsgi_application
-from django.test import override_settings
 from django.utils import timezone
 from django_otp.oath import TOTP
 
@@ -52,13 +51,12 @@ class Server(ThreadingMixIn, WSGIServer):
 @pytest.fixture(scope="module")
 def base() -> Iterator[str]:
     """The application itself, its static files included, on a free port of this machine."""
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        server = Server(("127.0.0.1", 0), Quiet)
-        server.set_app(StaticFilesHandler(get_wsgi_application()))
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        server.server_close()
+    server = Server(("127.0.0.1", 0), Quiet)
+    server.set_app(StaticFilesHandler(get_wsgi_application()))
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture
