@@ -9,7 +9,9 @@ from accounts import membership
 from accounts.errors import OwnRole, UsernameTaken
 from accounts.models import Membership, Project, User
 from accounts.roles import Role
-from audit.entry import Actor
+from audit import trail
+from audit.entry import Actor, ObjectKind, Reference
+from audit.events import EventName
 
 _PASSWORD_BYTES = 15
 
@@ -37,6 +39,18 @@ def add_person(project: Project, username: str, role: Role, *, actor: Actor) -> 
     except IntegrityError as error:
         raise UsernameTaken("this name is taken") from error
     return NewPerson(found, password)
+
+
+def record_password_change(user: User, actor: Actor) -> None:
+    """Notes, in the transaction of the change, that the person signs in with another password from now on."""
+    if user.organization is None:
+        return
+    trail.record(
+        EventName.PASSWORD_CHANGED,
+        organization=user.organization.code,
+        actor=actor,
+        objects=[Reference(ObjectKind.USER, user.code)],
+    )
 
 
 def require_someone_else(user: User, actor: Actor) -> None:

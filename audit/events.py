@@ -17,6 +17,7 @@ class EventName(StrEnum):
     LOGIN_SUCCEEDED = "accounts:login:succeeded"
     LOGIN_FAILED = "accounts:login:failed"
     LOGIN_PASSWORD_ACCEPTED = "accounts:login:password-accepted"  # noqa: S105 (an event name, not a secret)
+    PASSWORD_CHANGED = "accounts:password:changed"  # noqa: S105 (an event name, not a secret)
     SECOND_FACTOR_ENROLLED = "accounts:second-factor:enrolled"
     SECOND_FACTOR_FAILED = "accounts:second-factor:failed"
     SECOND_FACTOR_RESET = "accounts:second-factor:reset"

@@ -8,6 +8,7 @@ from functools import partial, wraps
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -113,6 +114,14 @@ class GovernedAdminSite(admin.AdminSite):
         if request.method == "GET" and self.may_enter(request):
             return HttpResponseRedirect(sign_in.next_step(request))
         return sign_in.SignIn.as_view(extra_context=context)(request)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:  # type: ignore[override]  # stubs say TemplateResponse
+        request.current_app = self.name
+        return PasswordChangeView.as_view(
+            form_class=sign_in.PasswordForm,
+            success_url=reverse("admin:password_change_done"),
+            extra_context={**self.each_context(request), **(extra_context or {})},
+        )(request)
 
 
 def noting_break_glass(view: Any) -> Any:

@@ -11,7 +11,7 @@ import django_otp
 from axes.handlers.proxy import AxesProxyHandler
 from django import forms
 from django.conf import settings
-from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
 from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.signals import user_login_failed
@@ -27,6 +27,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
+from accounts import people
 from accounts import second_factor as factors
 from accounts.access import actor_of
 from accounts.errors import NoSecondFactorPending, SecondFactorThere
@@ -54,6 +55,16 @@ class TokenForm(forms.Form):
         label="Code",
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autofocus": True, "inputmode": "text"}),
     )
+
+
+class PasswordForm(AdminPasswordChangeForm):
+    """Somebody's own password, changed by themself."""
+
+    def save(self, commit: bool = True) -> Any:
+        with transaction.atomic():
+            user = super().save(commit)
+            people.record_password_change(user, actor_of(user))
+        return user
 
 
 class SignIn(LoginView):
