@@ -33,6 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # What was kept outside the databases speaks of those that are gone.
         for outside in ("checkpoints", "journal", "rewrapped"):
             shutil.rmtree(VAR / outside, ignore_errors=True)
+        # Every client of a test looks for it and warns where it is not there.
+        (VAR / "static").mkdir(exist_ok=True)
         embedded_postgres.ensure_databases(names)
         _manage("vault", "init")
         _manage("migrate", "--verbosity", "0")
