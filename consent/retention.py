@@ -78,21 +78,29 @@ def sweep() -> list[Swept]:
 
     What cannot be destroyed in one project is logged and tried again by the next sweep; it holds up nothing else.
     """
-    return list(_sweep())
+    projects = Project.objects.select_related("organization").order_by("id")
+    return [*_sweep_installation(), *(swept for project in projects for swept in sweep_project(project))]
 
 
-def _sweep() -> Iterator[Swept]:
+def sweep_project(project: Project) -> list[Swept]:
+    """The part of a sweep that is one project's."""
+    return list(_sweep_project(project))
+
+
+def _sweep_installation() -> Iterator[Swept]:
     for holder in inventory.holders():
         if isinstance(holder, InstallationHolder):
             yield from _guarded("", INSTALLATION_DAYS[holder.category], holder.name, holder.destroy_due_everywhere)
-    for project in Project.objects.select_related("organization").order_by("id"):
-        for holder in inventory.holders():
-            days = days_for(project, holder.category)
-            if days is not None and holder.category not in INSTALLATION_DAYS:
-                destroy = partial(_destroy, project, holder.name, days, partial(holder.destroy_due, project.pk))
-                yield from _guarded(project.code, days, holder.name, destroy)
-            if isinstance(holder, PurposeHolder):
-                yield from _by_purpose(project, holder, days)
+
+
+def _sweep_project(project: Project) -> Iterator[Swept]:
+    for holder in inventory.holders():
+        days = days_for(project, holder.category)
+        if days is not None and holder.category not in INSTALLATION_DAYS:
+            destroy = partial(_destroy, project, holder.name, days, partial(holder.destroy_due, project.pk))
+            yield from _guarded(project.code, days, holder.name, destroy)
+        if isinstance(holder, PurposeHolder):
+            yield from _by_purpose(project, holder, days)
 
 
 def _by_purpose(project: Project, holder: PurposeHolder, days: int | None) -> Iterator[Swept]:

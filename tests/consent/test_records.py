@@ -254,7 +254,8 @@ def test_a_purposes_retention_class_ends_what_it_derived_before_the_projects_ter
         result.participants.set(recording.participants.all())
         ago = (timezone.now() - timedelta(days=DAYS[RetentionClass.BRIEF] + 1)).isoformat()
         superuser(f"UPDATE analysis_result SET created_at = '{ago}' WHERE id = {result.pk}")
-    retention.sweep()
+    for world in (brief, standard):
+        retention.sweep_project(world.project)
     left = Result.objects.filter(analysis__recording__project__in=[brief.project, standard.project])
     assert [result.analysis.recording.project for result in left] == [standard.project]
     assert terms.days_for(brief.project, Category.RESULTS) == 365

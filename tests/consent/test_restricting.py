@@ -172,10 +172,10 @@ def test_decisions_about_a_restricted_person_outlive_their_term_until_that_is_li
     long_ago = timezone.now() - timedelta(days=DEFAULT_DAYS[Category.DECISIONS] + 1)
     superuser(f"UPDATE consent_decision SET at = '{long_ago.isoformat()}' WHERE code = '{code}'")
     restricting.restrict(world.subject, OBJECTION, ACTOR)
-    retention.sweep()
+    retention.sweep_project(world.project)
     assert Decision.objects.filter(code=code).exists()
     restricting.lift(world.subject, ACTOR)
-    retention.sweep()
+    retention.sweep_project(world.project)
     assert not Decision.objects.filter(code=code).exists()
 
 

@@ -60,7 +60,7 @@ def test_a_project_whose_data_cannot_be_destroyed_holds_up_no_other(superuser: S
     assert not Decision.objects.filter(pk=due.pk).exists()
     failed = [entry for entry in logged if entry["event"] == "retention_failed"]
     assert [(entry["project"], entry["holder"]) for entry in failed] == [(stuck.project.code, "decisions")]
-    retention.sweep()
+    retention.sweep_project(stuck.project)
     assert not Decision.objects.filter(pk=kept.pk).exists()
 
 
@@ -88,7 +88,7 @@ def test_the_salts_of_a_decision_go_with_it(superuser: Superuser) -> None:
     world = make_world()
     decision = age_decisions(superuser, world)
     assert EventReference.objects.filter(log=world.organization.code, code=decision.code).exists()
-    retention.sweep()
+    retention.sweep_project(world.project)
     assert not Decision.objects.filter(pk=decision.pk).exists()
     assert not EventReference.objects.filter(log=world.organization.code, code=decision.code).exists()
 
@@ -102,9 +102,9 @@ def test_the_sweep_destroys_decisions_past_their_term_and_says_why(superuser) ->
     long_ago = timezone.now() - timedelta(days=DEFAULT_DAYS[Category.DECISIONS] + 1)
     superuser(f"UPDATE consent_decision SET at = '{long_ago.isoformat()}' WHERE id = {old.pk}")
 
-    swept = [item for item in retention.sweep() if item.project == world.project.code]
+    swept = retention.sweep_project(world.project)
 
-    assert [(item.holder, item.destroyed) for item in swept] == [("decisions", 1)]
+    assert [(item.project, item.holder, item.destroyed) for item in swept] == [(world.project.code, "decisions", 1)]
     assert list(Decision.objects.filter(project=world.project)) == [fresh]
     event = Event.objects.filter(log=world.organization.code).latest("id")
     assert event.name == "consent:retention:destroyed"

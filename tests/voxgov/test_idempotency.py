@@ -223,7 +223,7 @@ def test_answers_go_after_a_day(manager: Caller) -> None:
     manager.post("/v1/subjects", key="key-2")
     rows = Replay.objects.filter(client=manager.client)
     rows.filter(pk=rows.order_by("pk")[0].pk).update(created_at=timezone.now() - timedelta(hours=25))
-    retention.sweep()
+    retention.sweep_project(manager.client.project)
     assert rows.count() == 1
     assert manager.post("/v1/subjects", key="key-1").headers.get("Idempotency-Replayed") is None
     assert manager.post("/v1/subjects", key="key-2").headers.get("Idempotency-Replayed") == "true"
