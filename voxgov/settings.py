@@ -238,6 +238,8 @@ VOXGOV_UPLOADS_PER_CLIENT = environment.integer("VOXGOV_UPLOADS_PER_CLIENT", 4)
 VOXGOV_BODY_SECONDS = environment.integer("VOXGOV_BODY_SECONDS", 30, at_least=1)
 VOXGOV_MAX_AUDIO_BYTES = environment.integer("VOXGOV_MAX_AUDIO_BYTES", 4 * 1024**3)
 VOXGOV_THREADS = environment.integer("VOXGOV_THREADS", 2)
+# Megabytes of engines that one model worker holds; 0 sets no limit.
+VOXGOV_ENGINES_MB = environment.integer("VOXGOV_ENGINES_MB", 2000)
 VOXGOV_ASR_MODEL = environment.text("VOXGOV_ASR_MODEL", "whisper-base")
 VOXGOV_RECOGNIZERS = environment.text("VOXGOV_RECOGNIZERS", "").replace(",", " ").split()
 VOXGOV_EMOTION_MODEL = environment.text("VOXGOV_EMOTION_MODEL", "acoustic-arousal")

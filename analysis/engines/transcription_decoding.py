@@ -22,8 +22,15 @@ from faster_whisper.audio import pad_or_trim
 from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
-from analysis.engines.clip import Samples
-from analysis.engines.transcription_judging import TEMPERATURES, Hypothesis, before_loop
+from analysis.engines.clip import Parameter, Samples
+from analysis.engines.transcription_judging import (
+    COMPRESSION_LIMIT,
+    LOGPROB_LIMIT,
+    NO_SPEECH_LIMIT,
+    TEMPERATURES,
+    Hypothesis,
+    before_loop,
+)
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -101,6 +108,17 @@ class WhisperRuntime:
         except Exception as error:  # tokenizers raises bare Exception, CTranslate2 RuntimeError and ValueError
             raise ModelUnloadable(f"{directory} holds no Whisper model that can be loaded here: {error}") from error
         return cls(encoder, decoder, tokenizer, threads if apart else 1)
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """What decides, beside the weights, what comes out of them."""
+        return {
+            "device": self._encoder.device,
+            "compute_type": self._encoder.compute_type,
+            "logprob_limit": LOGPROB_LIMIT,
+            "no_speech_limit": NO_SPEECH_LIMIT,
+            "compression_limit": COMPRESSION_LIMIT,
+        }
 
     @property
     def multilingual(self) -> bool:
