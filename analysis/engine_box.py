@@ -6,16 +6,26 @@ which clip is `listening`.
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
+import structlog
 from django.conf import settings
 
-from analysis.engines.manifest import Manifest, ModelEntry, load_manifest, with_own
+from analysis.engines.manifest import (
+    Manifest,
+    ManifestInvalid,
+    ModelEntry,
+    ModelScopeRefused,
+    load_manifest,
+    with_own,
+)
 from analysis.residents import MEGABYTE, Residents
+from consent.vocabulary import Scope
 
 if TYPE_CHECKING:
     from analysis.engines.activity import SpeechActivity
@@ -26,6 +36,8 @@ if TYPE_CHECKING:
     from analysis.engines.prosody import ProsodyAnalyzer
     from analysis.engines.states import StateAnalyzer
     from analysis.engines.transcription import Transcriber
+
+log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,10 +74,13 @@ class Handle(Generic[E_co]):
 
 @dataclass(frozen=True, slots=True)
 class Slot(Generic[E_co]):
-    """One engine of the box. `module` is where it is defined; its model is `model`, or what the setting `setting` names."""
+    """One engine of the box. `module` is where it is defined, `serves` the scopes that it is run for; its model is `model`, or
+    what the setting `setting` names.
+    """
 
     make: "Callable[[Engines, ModelEntry], E_co]"
     module: str
+    serves: frozenset[Scope]
     model: str
     setting: str
 
@@ -87,22 +102,28 @@ class Slot(Generic[E_co]):
         if box is None:
             return self
         entry = box.manifest.model(self.model_name)
+        entry.require_licence(box.allowed)
+        if not self.serves & set(entry.scopes):
+            raise ModelScopeRefused(
+                f"{entry.name} may be used for {', '.join(entry.scopes)}, none of which {self.name} is run for: "
+                f"name another model in {self.setting}."
+            )
 
         def load() -> E_co:
             return self.make(box, entry)
 
         # First, so that the code that an engine brings is not taken for its weights: it stays when they go.
         importlib.import_module(self.module)
-        return Handle(box.residents, self.name, load, sum(file.size for file in entry.files))
+        return Handle(box.residents, self.name, load, entry.size)
 
 
 def engine(
-    module: str, *, model: str = "", setting: str = ""
+    module: str, *serves: Scope, model: str = "", setting: str = ""
 ) -> "Callable[[Callable[[Engines, ModelEntry], E]], Slot[E]]":
     """Makes a method that loads an engine from a manifest entry into the engine itself, under the method's name."""
 
     def of(make: "Callable[[Engines, ModelEntry], E]") -> Slot[E]:
-        return Slot(make, module, model, setting)
+        return Slot(make, module, frozenset(serves), model, setting)
 
     return of
 
@@ -110,59 +131,79 @@ def engine(
 class Engines:
     """The engines of one process, each loaded when it is first needed and its weights checked against the manifest."""
 
-    def __init__(self, manifest: Manifest, residents: Residents) -> None:
+    def __init__(self, manifest: Manifest, residents: Residents, allowed: frozenset[str] = frozenset()) -> None:
+        """`allowed` names the models whose restricted licence the operator accepted."""
         self.manifest = manifest
         self.residents = residents
+        self.allowed = allowed
 
     @classmethod
     def slots(cls) -> "Mapping[str, Slot[Any]]":
         """Every engine of the box by its name."""
         return {name: slot for name, slot in vars(cls).items() if isinstance(slot, Slot)}
 
-    @engine("analysis.engines.activity", model="silero-vad")
+    def warm(self, scopes: Iterable[Scope]) -> None:
+        """Loads the engines that answer these scopes, so that the first recording need not wait for them."""
+        wanted = frozenset(scopes)
+        for name, slot in self.slots().items():
+            if slot.serves & wanted:
+                getattr(self, name).warm()
+
+    def weights(self, entry: ModelEntry) -> Path:
+        """The directory to load a model from, every file in it checked. Raises `ModelProblem`."""
+        return entry.verified(settings.VOXGOV_MODELS_DIR, allowed=self.allowed)
+
+    @engine(
+        "analysis.engines.activity",
+        Scope.TRANSCRIBE,
+        Scope.LANGUAGE,
+        Scope.PROSODY,
+        Scope.EMOTION,
+        model="silero-vad",
+    )
     def activity(self, entry: ModelEntry) -> "SpeechActivity":
         from analysis.engines.activity import SpeechActivity
 
+        self.weights(entry)
         return SpeechActivity.load()
 
-    @engine("analysis.engines.transcription", setting="VOXGOV_ASR_MODEL")
+    @engine("analysis.engines.transcription", Scope.TRANSCRIBE, Scope.LANGUAGE, setting="VOXGOV_ASR_MODEL")
     def transcriber(self, entry: ModelEntry) -> "Transcriber":
         from analysis.engines.transcription import Transcriber
 
-        directory = entry.verified(settings.VOXGOV_MODELS_DIR)
-        return Transcriber.load(directory, entry.identity(), threads=settings.VOXGOV_THREADS)
+        return Transcriber.load(self.weights(entry), entry.identity(), threads=settings.VOXGOV_THREADS)
 
-    @engine("analysis.engines.nonverbal", model="yamnet")
+    @engine("analysis.engines.nonverbal", Scope.NONVERBAL, model="yamnet")
     def nonverbal(self, entry: ModelEntry) -> "NonverbalDetector":
         from analysis.engines.nonverbal import NonverbalDetector
 
-        return NonverbalDetector.load(entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity())
+        return NonverbalDetector.load(self.weights(entry), entry.identity())
 
-    @engine("analysis.engines.prosody", model="prosody")
+    @engine("analysis.engines.prosody", Scope.PROSODY, model="prosody")
     def prosody(self, entry: ModelEntry) -> "ProsodyAnalyzer":
         from analysis.engines.prosody import ProsodyAnalyzer
 
         return ProsodyAnalyzer()
 
-    @engine("analysis.engines.disfluency", model="disfluency")
+    @engine("analysis.engines.disfluency", Scope.PROSODY, model="disfluency")
     def disfluency(self, entry: ModelEntry) -> "DisfluencyReader":
         from analysis.engines.disfluency import DisfluencyReader
 
         return DisfluencyReader()
 
-    @engine("analysis.engines.emotion_choice", setting="VOXGOV_EMOTION_MODEL")
+    @engine("analysis.engines.emotion_choice", Scope.EMOTION, setting="VOXGOV_EMOTION_MODEL")
     def emotion(self, entry: ModelEntry) -> "EmotionEngine":
         from analysis.engines.emotion_choice import load
 
-        return load(entry, settings.VOXGOV_MODELS_DIR)
+        return load(entry, settings.VOXGOV_MODELS_DIR, allowed=self.allowed)
 
-    @engine("analysis.engines.states", model="acoustic-states")
+    @engine("analysis.engines.states", Scope.EMOTION, model="acoustic-states")
     def states(self, entry: ModelEntry) -> "StateAnalyzer":
         from analysis.engines.states import StateAnalyzer
 
         return StateAnalyzer()
 
-    @engine("analysis.engines.incongruence", model="wording-and-delivery")
+    @engine("analysis.engines.incongruence", Scope.EMOTION, model="wording-and-delivery")
     def wording(self, entry: ModelEntry) -> "WordingReader":
         from analysis.engines.incongruence import WordingReader
 
@@ -171,11 +212,35 @@ class Engines:
 
 @lru_cache(maxsize=1)
 def engines() -> Engines:
-    """This process's engines."""
-    return Engines(manifest_in_force(), Residents(settings.VOXGOV_ENGINES_MB * MEGABYTE))
+    """This process's engines. Raises `ModelProblem`."""
+    return Engines(manifest_in_force(), Residents(settings.VOXGOV_ENGINES_MB * MEGABYTE), allowed_models())
 
 
 def manifest_in_force() -> Manifest:
-    """The shipped models and the operator's own."""
-    shipped = load_manifest()
-    return with_own(shipped, Path(settings.VOXGOV_OWN_MODELS)) if settings.VOXGOV_OWN_MODELS else shipped
+    """The shipped models and the operator's own. Raises `ManifestInvalid`."""
+    manifest = load_manifest()
+    if settings.VOXGOV_OWN_MODELS:
+        manifest = with_own(manifest, Path(settings.VOXGOV_OWN_MODELS))
+    for entry in manifest.models.values():
+        unknown = set(entry.scopes) - set(Scope)
+        if unknown:
+            raise ManifestInvalid(f"{entry.name} may be used for {', '.join(sorted(unknown))}, which is no scope.")
+    return manifest
+
+
+def allowed_models() -> frozenset[str]:
+    """The models whose restricted licence the operator accepted, by name."""
+    return frozenset(settings.VOXGOV_ALLOWED_MODELS)
+
+
+def warm_up() -> None:
+    """Loads, beside whatever else the worker does, what `VOXGOV_WARM_UP` names. The first job waits for what it needs of it."""
+    if settings.VOXGOV_WARM_UP:
+        threading.Thread(target=_warm, name="warm-up", daemon=True).start()
+
+
+def _warm() -> None:
+    try:
+        engines().warm(Scope(scope) for scope in settings.VOXGOV_WARM_UP)
+    except Exception as error:  # the job that needs the engine says it again, with a code, in its own row
+        log.exception("warm_up_failed", code=getattr(error, "code", "internal_error"))

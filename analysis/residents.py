@@ -69,8 +69,10 @@ class Residents:
 
     def _load(self, name: str, load: Callable[[], Any], weights: int) -> _Resident:
         self._make_room(self._measured.get(name, weights))
+        _give_back()
         before, began = resident_memory(), time.perf_counter()
         engine = load()
+        _give_back()  # what loading alone needed is none of the engine
         size = max(weights, resident_memory() - before)
         resident = self._loaded[name] = _Resident(engine, size, users=1)
         self._measured[name] = size

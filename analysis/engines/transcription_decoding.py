@@ -7,7 +7,7 @@ believed is `transcription_judging`; what the windows are and what becomes of th
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -94,6 +94,14 @@ class WhisperRuntime:
         self._lanes = lanes
         self._features = FeatureExtractor(feature_size=encoder.n_mels)
         self._speaking: dict[str, Tokenizer] = {}
+        self.parameters: Mapping[str, Parameter] = {
+            "device": encoder.device,
+            "compute_type": encoder.compute_type,
+            "logprob_limit": LOGPROB_LIMIT,
+            "no_speech_limit": NO_SPEECH_LIMIT,
+            "compression_limit": COMPRESSION_LIMIT,
+        }
+        """What decides, beside the weights, what comes out of them."""
 
     @classmethod
     def load(cls, directory: Path, *, device: Device, threads: int) -> "WhisperRuntime":
@@ -108,17 +116,6 @@ class WhisperRuntime:
         except Exception as error:  # tokenizers raises bare Exception, CTranslate2 RuntimeError and ValueError
             raise ModelUnloadable(f"{directory} holds no Whisper model that can be loaded here: {error}") from error
         return cls(encoder, decoder, tokenizer, threads if apart else 1)
-
-    @property
-    def parameters(self) -> dict[str, Parameter]:
-        """What decides, beside the weights, what comes out of them."""
-        return {
-            "device": self._encoder.device,
-            "compute_type": self._encoder.compute_type,
-            "logprob_limit": LOGPROB_LIMIT,
-            "no_speech_limit": NO_SPEECH_LIMIT,
-            "compression_limit": COMPRESSION_LIMIT,
-        }
 
     @property
     def multilingual(self) -> bool:

@@ -4,6 +4,7 @@ they find says which model found it, and with what."""
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from analysis.listening import listen
 from analysis.plan import Hearing
 from analysis.residents import MEGABYTE, Residents, resident_memory
 from benchmarks.raw_whisper import librivox
+from benchmarks.worker import Worker
 from consent.gate import Participant
 from consent.vocabulary import ParticipantRole, Scope
 from tests.conftest import ROOT
@@ -34,7 +36,7 @@ def test_every_engine_runs_a_model_of_the_manifest_and_says_which_setting_choose
     assert {"activity", "transcriber", "nonverbal", "prosody", "emotion"} <= set(slots)
     for name, slot in slots.items():
         assert slot.name == name
-        assert manifest.model(slot.model_name)
+        assert slot.serves & set(manifest.model(slot.model_name).scopes)
     assert slots["transcriber"].setting == "VOXGOV_ASR_MODEL"
     with override_settings(VOXGOV_ASR_MODEL="whisper-tiny-en"):
         assert slots["transcriber"].model_name == "whisper-tiny-en"
@@ -70,27 +72,52 @@ print(sorted({"torch", "ctranslate2", "onnxruntime", "transformers"} & set(sys.m
     assert said.stdout.strip() == "[]"
 
 
+def test_only_the_engines_of_the_scopes_that_are_named_are_warmed() -> None:
+    cold = box()
+    cold.warm([Scope.EMOTION])
+    assert set(cold.residents.sizes) == {"activity", "emotion", "states", "wording"}
+    cold.warm([])
+    assert len(cold.residents.sizes) == 4
+
+
+@pytest.mark.services
+@pytest.mark.models
+@pytest.mark.parametrize(("queue", "warmed"), [("model", True), ("light", False)])
+def test_a_model_worker_begins_to_load_what_is_named_when_it_starts(var: Path, queue: str, *, warmed: bool) -> None:
+    log = var / "log" / f"warm-{queue}.log"
+    with Worker(log, {"VOXGOV_WARM_UP": "voice.nonverbal"}, queue=queue):
+        began = time.monotonic()
+        while b"engine_loaded" not in log.read_bytes() and time.monotonic() - began < (60.0 if warmed else 3.0):
+            time.sleep(0.1)
+    said = log.read_text()
+    assert ("engine_loaded" in said and "nonverbal" in said) is warmed, said
+
+
 @pytest.mark.models
 def test_real_engines_share_the_budget_and_the_memory_of_one_let_go_is_free() -> None:
     clip = librivox()[0].clip
-    engined = box(budget=120 * MEGABYTE)
-    speech = engined.activity.run(clip, no_checkpoint)
-    engined.nonverbal.run(clip, no_checkpoint)  # what its library keeps for good is there from now on
-    before = resident_memory()
+    for _ in range(2):  # what the libraries keep for good is there after the first
+        unlimited = box()
+        speech = unlimited.activity.run(clip, no_checkpoint)
+        unlimited.nonverbal.run(clip, no_checkpoint)
+        unlimited.transcriber.run(clip, speech, TranscriptionOptions(), no_checkpoint)
+    sizes = unlimited.residents.sizes
+    del unlimited
+    engined = box(budget=sizes["transcriber"] + sizes["nonverbal"] // 2)
+    engined.nonverbal.run(clip, no_checkpoint)
 
     words = engined.transcriber.run(clip, speech, TranscriptionOptions(), no_checkpoint)
 
-    held = engined.residents.sizes
     assert words.utterances
-    assert "nonverbal" not in held, "the least recently used went"
-    assert held["transcriber"] >= 70 * MEGABYTE
+    assert list(engined.residents.sizes) == ["transcriber"], "the least recently used went"
+    size = engined.residents.sizes["transcriber"]
+    assert size >= 75 * MEGABYTE, "base has 74 million weights, a byte each"
     full = resident_memory()
 
     engined.nonverbal.run(clip, no_checkpoint)
 
     assert "transcriber" not in engined.residents.sizes
-    assert full - resident_memory() >= 0.6 * held["transcriber"]
-    assert resident_memory() - before <= 0.6 * held["transcriber"]
+    assert full - resident_memory() >= 0.6 * size
     assert engined.transcriber.run(clip, speech, TranscriptionOptions(), no_checkpoint).utterances == words.utterances
 
 
@@ -108,7 +135,7 @@ def test_every_finding_names_model_digest_version_and_parameters() -> None:
         assert len(json.dumps(model)) < 1500
     by_name = {finding.model.name: finding.model.parameters for finding in found}
     assert by_name["whisper-base"]["beam_size"] == 5
-    assert by_name["whisper-base"]["compute_type"] == "int8"
+    assert str(by_name["whisper-base"]["compute_type"]).startswith("int8")
     assert by_name["yamnet"]["threshold sneeze"] == pytest.approx(0.35)
     assert by_name["acoustic-arousal"]["threshold"] == pytest.approx(0.15)
     assert by_name["prosody"] == {"one_voice": True}
