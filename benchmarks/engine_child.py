@@ -7,7 +7,7 @@ of some material, all of which it listens to.
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -26,9 +26,6 @@ GLIDES: Final = ((100.0, 12.0), (220.0, -12.0), (150.0, 4.0))
 """Hz at the start, and semitones that F0 moves by in `GLIDE_SECONDS`."""
 GLIDE_SECONDS: Final = 3.0
 _HARMONICS: Final = 24
-
-Listen = Callable[[Spoken], Any]
-"""Hears one clip; its answer is written as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +64,6 @@ def _voice(hertz: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.d
 
 def ours(way: str) -> Callable[[Prepared], Any]:
     """An engine of the box, as a worker loads it: its digests checked, its settings the worker's. `all` is every engine."""
-    import django  # noqa: PLC0415 (only these ways need it)
-
-    django.setup()
     from analysis.engine_box import Engines, engines  # noqa: PLC0415
     from analysis.engines.transcription import TranscriptionOptions  # noqa: PLC0415
     from analysis.listening import listen  # noqa: PLC0415
@@ -140,14 +134,12 @@ def plain_yamnet() -> Callable[[Prepared], list[str]]:
     return run
 
 
-def load(way: str) -> Callable[[Prepared], Any]:
-    """The way by its name."""
-    others: dict[str, Callable[[], Callable[[Prepared], Any]]] = {
-        "faster-whisper": lambda: faster_whisper(word_times=False),
-        "faster-whisper-words": lambda: faster_whisper(word_times=True),
-        "plain-yamnet": plain_yamnet,
-    }
-    return others[way]() if way in others else ours(way)
+OTHERS: Final[Mapping[str, Callable[[], Callable[[Prepared], Any]]]] = {
+    "faster-whisper": lambda: faster_whisper(word_times=False),
+    "faster-whisper-words": lambda: faster_whisper(word_times=True),
+    "plain-yamnet": plain_yamnet,
+}
+"""What a user would pick instead."""
 
 
 def prepared(spoken: Spoken) -> Prepared:
@@ -165,8 +157,14 @@ def _labels(events: Sequence[Any]) -> list[str]:
 
 
 def serve(way: str) -> None:
+    # Standard output is for answers alone; what engines log goes where errors go.
+    sys.stdout = sys.stderr
+    if way not in OTHERS:
+        import django  # noqa: PLC0415 (only ours need it)
+
+        django.setup()
     began = time.perf_counter()
-    run = load(way)
+    run = OTHERS[way]() if way in OTHERS else ours(way)
     _say({"load_s": time.perf_counter() - began})
     for line in sys.stdin:
         given = [prepared(spoken) for spoken in material(line.strip())]
@@ -178,7 +176,7 @@ def serve(way: str) -> None:
 
 
 def _say(answer: dict[str, Any]) -> None:
-    print(json.dumps(answer), flush=True)
+    print(json.dumps(answer), file=sys.__stdout__, flush=True)
 
 
 if __name__ == "__main__":
