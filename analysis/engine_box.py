@@ -8,6 +8,7 @@ which clip is `listening`.
 import importlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -61,14 +62,21 @@ class Handle(Generic[E_co]):
         self._load = load
         self._weights = weights
 
+    def held(self) -> AbstractContextManager[E_co]:
+        """The engine itself, in memory until this ends; who keeps it longer keeps its memory from being freed.
+
+        Raises `ModelProblem` where its weights may not be loaded.
+        """
+        return self._residents.using(self._name, self._load, weights=self._weights)
+
     def run(self: "Handle[Runs[P, R]]", *args: P.args, **kwargs: P.kwargs) -> R:
-        """The engine's own `run`. Raises `ModelProblem` too, where its weights may not be loaded."""
-        with self._residents.using(self._name, self._load, weights=self._weights) as engine:
+        """The engine's own `run`."""
+        with self.held() as engine:
             return engine.run(*args, **kwargs)
 
     def warm(self) -> None:
         """Loads it, so that the next to run it need not wait."""
-        with self._residents.using(self._name, self._load, weights=self._weights):
+        with self.held():
             pass
 
 

@@ -53,8 +53,8 @@ class Residents:
         """The engine `name`, made by `load` unless it is in memory, which it does not leave before this ends.
 
         `weights` are the bytes of the files that it is loaded from: what it is taken to need until it was measured once. An
-        engine that alone is larger than the budget is loaded all the same, and the log says so: who set the budget is to
-        read it, and no job fails of it.
+        engine without any is code alone, counts nothing and stays. One that alone is larger than the budget is loaded all the
+        same, and the log says so: who set the budget is to read it, and no job fails of it.
         """
         with self._lock:
             resident = self._loaded.get(name) or self._load(name, load, weights)
@@ -69,11 +69,15 @@ class Residents:
 
     def _load(self, name: str, load: Callable[[], Any], weights: int) -> _Resident:
         self._make_room(self._measured.get(name, weights))
-        _give_back()
-        before, began = resident_memory(), time.perf_counter()
+        began = time.perf_counter()
+        if weights:
+            _give_back()
+        before = resident_memory()
         engine = load()
-        _give_back()  # what loading alone needed is none of the engine
-        size = max(weights, resident_memory() - before)
+        size = 0
+        if weights:
+            _give_back()  # what loading alone needed is none of the engine
+            size = max(weights, resident_memory() - before)
         resident = self._loaded[name] = _Resident(engine, size, users=1)
         self._measured[name] = size
         self._make_room(0)

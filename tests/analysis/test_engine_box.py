@@ -80,6 +80,13 @@ def test_only_the_engines_of_the_scopes_that_are_named_are_warmed() -> None:
     assert len(cold.residents.sizes) == 4
 
 
+def test_an_engine_can_be_held_for_more_than_one_call() -> None:
+    engined, clip = box(), librivox()[0].clip
+    with engined.activity.held() as activity:
+        assert activity.model.name == "silero-vad"
+        assert activity.run(clip) == engined.activity.run(clip, no_checkpoint)
+
+
 @pytest.mark.services
 @pytest.mark.models
 @pytest.mark.parametrize(("queue", "warmed"), [("model", True), ("light", False)])

@@ -62,13 +62,13 @@ def test_without_a_budget_nothing_is_let_go() -> None:
 
 def test_an_engine_at_work_stays_and_goes_when_it_is_idle_again() -> None:
     residents = Residents(budget=60 * MEGABYTE)
-    with residents.using("at work", of(40), weights=0) as engine:
+    with residents.using("at work", of(40), weights=40 * MEGABYTE) as engine:
         working = weakref.ref(engine)
         del engine
         other = use(residents, "other", 40)
         assert working() is not None
         assert other() is None, "of two that do not fit, the idle one goes"
-        with residents.using("at work", of(40), weights=0) as same:
+        with residents.using("at work", of(40), weights=40 * MEGABYTE) as same:
             assert same is working()
             del same
     assert list(residents.sizes) == ["at work"]
@@ -97,6 +97,14 @@ def test_an_engine_counts_with_what_it_took_in_memory_where_that_is_more_than_it
         assert list(residents.sizes) == ["grows"], "what it takes was known before it was loaded again"
 
 
+def test_an_engine_without_weights_counts_nothing_and_stays() -> None:
+    residents = Residents(budget=30 * MEGABYTE)
+    with residents.using("code", lambda: "engine", weights=0):
+        pass
+    use(residents, "large", 50)
+    assert residents.sizes == {"code": 0}
+
+
 def test_an_engine_larger_than_the_budget_works_alone_and_the_log_says_so() -> None:
     residents = Residents(budget=30 * MEGABYTE)
     with capture_logs() as logs:
@@ -119,7 +127,7 @@ def test_an_engine_that_cannot_be_loaded_leaves_nothing_and_is_tried_anew() -> N
 
 def test_an_engine_that_fails_at_work_is_idle_afterwards() -> None:
     residents = Residents(budget=50 * MEGABYTE)
-    with pytest.raises(ValueError, match="of the clip"), residents.using("one", of(40), weights=0):
+    with pytest.raises(ValueError, match="of the clip"), residents.using("one", of(40), weights=40 * MEGABYTE):
         raise ValueError("of the clip")
     use(residents, "other", 40)
     assert list(residents.sizes) == ["other"]
