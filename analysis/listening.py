@@ -1,36 +1,24 @@
-"""Running the engines that a Permit names on the clips of one recording. Engines are imported and loaded when they are first
-needed, once per process: a worker that only transcribes never loads torch.
-
-Settings and the model manifest are read here, so that engines need neither.
+"""Running the engines that a Permit names on the clips of one recording: what is run on which clip, in which order, and what each
+finding rests on. Which engines there are, and when they are loaded, is `engine_box`.
 """
 
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from django.conf import settings
 
+from analysis.engine_box import Engines, engines
 from analysis.engines.clip import Checkpoint, Clip, ModelIdentity, Samples, Stretch
-from analysis.engines.manifest import Manifest, load_manifest, with_own
 from analysis.plan import Hearing
 from analysis.states import Stage
 from consent.vocabulary import Scope
 
 if TYPE_CHECKING:
-    from analysis.engines.activity import SpeechActivity
-    from analysis.engines.disfluency import DisfluencyReader
-    from analysis.engines.emotion import EmotionEngine
-    from analysis.engines.incongruence import WordingReader
-    from analysis.engines.nonverbal import NonverbalDetector
     from analysis.engines.pitch import Track
-    from analysis.engines.prosody import ProsodyAnalyzer
-    from analysis.engines.states import StateAnalyzer
-    from analysis.engines.transcription import Transcriber, Transcript
+    from analysis.engines.transcription import Transcript
 
 Checkpoints = Callable[[Stage, float, float], Checkpoint]
 """Makes the checkpoint for one stage, which spans a part of the job's progress."""
@@ -51,72 +39,6 @@ class Finding:
 
     def model_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self.model)
-
-
-class Engines:
-    """The engines of this process, each loaded when it is first needed and its weights checked against the manifest."""
-
-    def __init__(self, manifest: Manifest) -> None:
-        self._manifest = manifest
-
-    @cached_property
-    def activity(self) -> "SpeechActivity":
-        from analysis.engines.activity import SpeechActivity
-
-        return SpeechActivity.load()
-
-    @cached_property
-    def transcriber(self) -> "Transcriber":
-        from analysis.engines.transcription import Transcriber
-
-        entry = self._manifest.model(settings.VOXGOV_ASR_MODEL)
-        return Transcriber.load(
-            entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity(), threads=settings.VOXGOV_THREADS
-        )
-
-    @cached_property
-    def nonverbal(self) -> "NonverbalDetector":
-        from analysis.engines.nonverbal import NonverbalDetector
-
-        entry = self._manifest.model("yamnet")
-        return NonverbalDetector.load(entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity())
-
-    @cached_property
-    def prosody(self) -> "ProsodyAnalyzer":
-        from analysis.engines.prosody import ProsodyAnalyzer
-
-        return ProsodyAnalyzer()
-
-    @cached_property
-    def disfluency(self) -> "DisfluencyReader":
-        from analysis.engines.disfluency import DisfluencyReader
-
-        return DisfluencyReader()
-
-    @cached_property
-    def emotion(self) -> "EmotionEngine":
-        from analysis.engines.emotion_choice import load
-
-        return load(self._manifest.model(settings.VOXGOV_EMOTION_MODEL), settings.VOXGOV_MODELS_DIR)
-
-    @cached_property
-    def states(self) -> "StateAnalyzer":
-        from analysis.engines.states import StateAnalyzer
-
-        return StateAnalyzer()
-
-    @cached_property
-    def wording(self) -> "WordingReader":
-        from analysis.engines.incongruence import WordingReader
-
-        return WordingReader()
-
-
-@lru_cache(maxsize=1)
-def engines() -> Engines:
-    """This process's engines."""
-    shipped = load_manifest()
-    return Engines(with_own(shipped, Path(settings.VOXGOV_OWN_MODELS)) if settings.VOXGOV_OWN_MODELS else shipped)
 
 
 def listen(channels: Sequence[Samples], hearings: Sequence[Hearing], checkpoints: Checkpoints) -> list[Finding]:

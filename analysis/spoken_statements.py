@@ -9,9 +9,9 @@ from typing import Final
 from analysis import decode
 from analysis.decoding.errors import MediaRefused
 from analysis.decoding.limits import DecodeLimits
+from analysis.engine_box import engines
 from analysis.engines.clip import Clip, no_checkpoint
 from analysis.engines.transcription import LanguageUnsupported, TranscriptionOptions
-from analysis.listening import engines
 from consent.errors import StatementNotHeard
 from consent.evidence import EvidencePermit, Heard
 from consent.vocabulary import Scope

@@ -19,6 +19,7 @@ INSIDE: Final = "VOXGOV_BENCH"
 """Set in the environment of the process that measures."""
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _NO_BENCHMARK: Final = (
+    "engine_child",
     "figures",
     "gate_destruction",
     "gate_seed",

@@ -1,8 +1,10 @@
 """The Celery application: two queues, a static schedule, and tasks of a few lines that live in `voxgov.tasks`."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_process_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voxgov.settings")
 
@@ -51,3 +53,12 @@ app.conf.beat_schedule = {
     "prune logs that have a term": {"task": "audit.prune", "schedule": 86400.0, "options": {"expires": 3600}},
     "give up abandoned uploads": {"task": "analysis.tidy", "schedule": 60.0, "options": {"expires": 60}},
 }
+
+
+@worker_process_init.connect
+def _warm_up(**_about: Any) -> None:
+    """In each process that runs model jobs, whatever its pool."""
+    if "model" in app.amqp.queues.consume_from:
+        from analysis.engine_box import warm_up  # noqa: PLC0415 (Django is set up by now)
+
+        warm_up()

@@ -9,7 +9,7 @@ module imports no Django.
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -70,6 +70,24 @@ def secret(name: str) -> str:
 def text(name: str, default: str) -> str:
     value = _find(name)
     return default if value is None else value
+
+
+def words(name: str, *, among: Sequence[str] = ()) -> list[str]:
+    """Words with commas or spaces between them; none by default. Where `among` is given, no other is accepted."""
+    given = text(name, "").replace(",", " ").split()
+    unknown = [word for word in given if among and word not in among]
+    if unknown:
+        raise SettingInvalid(f"{name} names {unknown[0]!r}, which is none of {', '.join(among)}: correct it.")
+    return given
+
+
+def contents(path: str, name: str) -> str:
+    """The text of the file that the setting `name` gives the path of; nothing where the path is empty."""
+    try:
+        return Path(path).read_text(encoding="utf-8") if path else ""
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SettingInvalid(f"{name} names {path}, which cannot be read ({reason}): correct the path.") from None
 
 
 def integer(name: str, default: int, *, at_least: int = 0, at_most: int | None = None) -> int:

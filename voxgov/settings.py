@@ -238,11 +238,17 @@ VOXGOV_UPLOADS_PER_CLIENT = environment.integer("VOXGOV_UPLOADS_PER_CLIENT", 4)
 VOXGOV_BODY_SECONDS = environment.integer("VOXGOV_BODY_SECONDS", 30, at_least=1)
 VOXGOV_MAX_AUDIO_BYTES = environment.integer("VOXGOV_MAX_AUDIO_BYTES", 4 * 1024**3)
 VOXGOV_THREADS = environment.integer("VOXGOV_THREADS", 2)
+# Megabytes of engines that one model worker holds; 0 sets no limit.
+VOXGOV_ENGINES_MB = environment.integer("VOXGOV_ENGINES_MB", 2000)
 VOXGOV_ASR_MODEL = environment.text("VOXGOV_ASR_MODEL", "whisper-base")
-VOXGOV_RECOGNIZERS = environment.text("VOXGOV_RECOGNIZERS", "").replace(",", " ").split()
+VOXGOV_RECOGNIZERS = environment.words("VOXGOV_RECOGNIZERS")
 VOXGOV_EMOTION_MODEL = environment.text("VOXGOV_EMOTION_MODEL", "acoustic-arousal")
 # A manifest of the operator's own models, in the form of analysis/engines/models.toml.
 VOXGOV_OWN_MODELS = environment.text("VOXGOV_OWN_MODELS", "")
+# Models under a non-commercial or unclear licence that the operator may use all the same, by name.
+VOXGOV_ALLOWED_MODELS = environment.words("VOXGOV_ALLOWED_MODELS")
+# Scopes whose engines a model worker loads at its start, while it already takes jobs.
+VOXGOV_WARM_UP = environment.words("VOXGOV_WARM_UP", among=list(Scope))
 # A change of any of these is an entry of every log (`audit.configuration`). No secrets: a digest gives a guessable one away.
 VOXGOV_RECORDED: dict[str, Any] = {
     name: globals()[name]
@@ -254,6 +260,7 @@ VOXGOV_RECORDED: dict[str, Any] = {
         "AXES_FAILURE_LIMIT",
         "DEBUG",
         "MIDDLEWARE",
+        "VOXGOV_ALLOWED_MODELS",
         "VOXGOV_ASR_MODEL",
         "VOXGOV_AUDIT_DAYS",
         "VOXGOV_EMOTION_MODEL",
@@ -268,7 +275,10 @@ VOXGOV_RECORDED: dict[str, Any] = {
         "VOXGOV_WEBHOOK_LOOPBACK",
         "VOXGOV_WITNESSES",
     )
-} | {"VOXGOV_KEY_PROVIDER": VOXGOV_KEY_PROVIDER["kind"]}
+} | {
+    "VOXGOV_KEY_PROVIDER": VOXGOV_KEY_PROVIDER["kind"],
+    "VOXGOV_OWN_MODELS": environment.contents(VOXGOV_OWN_MODELS, "VOXGOV_OWN_MODELS"),
+}
 
 LOGGING = {
     "version": 1,

@@ -207,7 +207,7 @@ class AcousticArousal:
         if not 0.0 <= threshold <= 1.0:
             raise ValueError(f"threshold is 0.0 to 1.0, not {threshold}")
         self._threshold = threshold
-        self._identity = own_code.identity("acoustic-arousal", "2", MODULES)
+        self._identity = own_code.identity("acoustic-arousal", "2", MODULES).ran_with(threshold=threshold)
 
     def run(
         self, clip: Clip, speech: Sequence[Stretch], checkpoint: Checkpoint, *, hertz: Track | None = None

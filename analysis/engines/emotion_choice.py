@@ -10,8 +10,10 @@ ENGINES = frozenset({ACOUSTIC, CATEGORIES, DIMENSIONS})
 """Values of `engine` in the manifest."""
 
 
-def load(entry: ModelEntry, models_dir: Path) -> EmotionEngine:
+def load(entry: ModelEntry, models_dir: Path, *, allowed: frozenset[str] = frozenset()) -> EmotionEngine:
     """The engine of `entry`, its weights checked first. `threshold` and `temperature` are among the entry's parameters.
+
+    `allowed` names the models whose restricted licence was accepted.
 
     Raises:
         ManifestInvalid: the entry is for another kind of engine.
@@ -23,7 +25,7 @@ def load(entry: ModelEntry, models_dir: Path) -> EmotionEngine:
     chosen = entry.parameters
     if entry.engine == ACOUSTIC:
         return AcousticArousal(threshold=chosen.get("threshold", LEAST_CONFIDENCE))
-    directory, identity = entry.verified(models_dir), entry.identity()
+    directory, identity = entry.verified(models_dir, allowed=allowed), entry.identity()
     # Imported late: torch takes seconds, and a worker with the default engine never needs it.
     if entry.engine == CATEGORIES:
         from analysis.engines.emotion_transformers import TransformersEmotion  # noqa: PLC0415 (torch)

@@ -114,7 +114,7 @@ class TransformersDimensions:
         self._model = model
         self._names = tuple(names)
         self._scaling = scaling
-        self._identity = identity
+        self._identity = identity.ran_with(threshold=threshold, device=device.type)
         self._threshold = threshold
         self._device = device
 

@@ -54,7 +54,7 @@ class TransformersEmotion:
     ) -> None:
         self._model = model
         self._extractor = extractor
-        self._identity = identity
+        self._identity = identity.ran_with(threshold=threshold, temperature=temperature, device=device.type)
         self._threshold = threshold
         self._temperature = temperature
         self._device = device

@@ -161,7 +161,7 @@ class WordingReader:
             delivery=tuple(deliveries),
             incongruences=tuple(markers),
             summary=_summary(wordings, deliveries, len(markers)),
-            model=self._identity,
+            model=self._identity.ran_with(one_voice=one_voice),
         )
 
 

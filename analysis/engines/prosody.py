@@ -184,7 +184,7 @@ class ProsodyAnalyzer:
             filled_pauses=fillers,
             contour=Contour(0.0, HOP_SECONDS, values),
             summary=_summary(clip, stretches, silences, fillers=fillers, measured=measured, hertz=hertz),
-            model=self._identity,
+            model=self._identity.ran_with(one_voice=one_voice),
         )
 
 

@@ -163,7 +163,9 @@ class StateAnalyzer:
                 usual.add(measures, span.duration)
             checkpoint(0.8 + 0.2 * (index + 1) / len(spans))
         checkpoint(1.0)
-        return States(tuple(found), tuple(shifts), _summary(found, shifts), self._identity)
+        return States(
+            tuple(found), tuple(shifts), _summary(found, shifts), self._identity.ran_with(one_voice=one_voice)
+        )
 
 
 def measure(clip: Clip, span: Stretch, hertz: Track, silences: Sequence[Stretch]) -> dict[str, float | None] | None:

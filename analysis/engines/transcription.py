@@ -125,7 +125,16 @@ class Transcriber:
         found = run.utterances()
         checkpoint(1.0)
         language, probability = (run.language, run.language_probability) if found else (UNKNOWN_LANGUAGE, 0.0)
-        return Transcript(language, probability, found, self._identity)
+        return Transcript(language, probability, found, self._ran_with(options))
+
+    def _ran_with(self, options: TranscriptionOptions) -> ModelIdentity:
+        """Which language was asked for says something about who speaks, so only that one was."""
+        return self._identity.ran_with(
+            beam_size=options.beam_size,
+            batch_size=options.batch_size,
+            language_given=options.language is not None,
+            **self._runtime.parameters,
+        )
 
 
 class _Run:

@@ -7,7 +7,7 @@ believed is `transcription_judging`; what the windows are and what becomes of th
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -22,8 +22,15 @@ from faster_whisper.audio import pad_or_trim
 from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 
-from analysis.engines.clip import Samples
-from analysis.engines.transcription_judging import TEMPERATURES, Hypothesis, before_loop
+from analysis.engines.clip import Parameter, Samples
+from analysis.engines.transcription_judging import (
+    COMPRESSION_LIMIT,
+    LOGPROB_LIMIT,
+    NO_SPEECH_LIMIT,
+    TEMPERATURES,
+    Hypothesis,
+    before_loop,
+)
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -87,6 +94,14 @@ class WhisperRuntime:
         self._lanes = lanes
         self._features = FeatureExtractor(feature_size=encoder.n_mels)
         self._speaking: dict[str, Tokenizer] = {}
+        self.parameters: Mapping[str, Parameter] = {
+            "device": encoder.device,
+            "compute_type": encoder.compute_type,
+            "logprob_limit": LOGPROB_LIMIT,
+            "no_speech_limit": NO_SPEECH_LIMIT,
+            "compression_limit": COMPRESSION_LIMIT,
+        }
+        """What decides, beside the weights, what comes out of them."""
 
     @classmethod
     def load(cls, directory: Path, *, device: Device, threads: int) -> "WhisperRuntime":

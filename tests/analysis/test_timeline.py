@@ -41,6 +41,15 @@ def test_filled_pauses_are_spans_with_what_was_measured(data: Path) -> None:
     assert {SpanType.PAUSE, SpanType.PROSODY} <= {span.type for span in found}
 
 
+def test_results_from_before_models_named_their_parameters_are_read_as_before() -> None:
+    answer = asdict(DisfluencyReader().run([]))
+    model = answer.pop("model")
+    assert model.pop("parameters") == {}
+    result = OpenedResult("r-1", "speech.prosody", (), (), (), (0,), model, "d-1", datetime.now(UTC), answer)
+    timeline = assemble(ResultsView("a-1", "c-1", 60.0, "d-1", (result,), ()))
+    assert timeline.models == ({"scope": "speech.prosody", "result": "r-1", **model},)
+
+
 def test_repetitions_and_restarts_are_spans_beside_prosody() -> None:
     words = [
         Word(text, index * 0.3, index * 0.3 + 0.2) for index, text in enumerate(["we", "we", "was-", "we", "went"])

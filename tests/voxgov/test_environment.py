@@ -81,6 +81,22 @@ def test_a_flag_that_is_neither_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         environment.flag("SOME_FLAG", default=True)
 
 
+def test_words_stand_between_commas_or_spaces_and_only_those_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_WORDS", "one, two three")
+    assert environment.words("SOME_WORDS") == ["one", "two", "three"]
+    with pytest.raises(environment.SettingInvalid, match="'three', which is none of one, two"):
+        environment.words("SOME_WORDS", among=["one", "two"])
+    assert environment.words("NO_WORDS", among=["one"]) == []
+
+
+def test_a_file_that_a_setting_names_is_read_or_missed_in_one_sentence(tmp_path: Path) -> None:
+    assert environment.contents("", "SOME_FILE") == ""
+    (tmp_path / "own.toml").write_text("schema = 1\n")
+    assert environment.contents(str(tmp_path / "own.toml"), "SOME_FILE") == "schema = 1\n"
+    with pytest.raises(environment.SettingInvalid, match=r"SOME_FILE names .*gone"):
+        environment.contents(str(tmp_path / "gone"), "SOME_FILE")
+
+
 def test_a_database_on_a_unix_socket_becomes_an_entry_for_django() -> None:
     entry = environment.database_from_url("postgresql://app:p%40ss%2Fword@/voxgov?host=/run/a%20b&sslmode=disable")
     assert entry["NAME"] == "voxgov"

