@@ -5,9 +5,12 @@ from django.db import migrations
 FORWARD = """
 REVOKE UPDATE, DELETE, TRUNCATE ON consent_breach, consent_breachrevision FROM voxgov_app;
 GRANT UPDATE (overdue_recorded_at) ON consent_breach TO voxgov_app;
+CREATE TRIGGER overdue_is_marked_once BEFORE UPDATE ON consent_breach
+    FOR EACH ROW WHEN (OLD.overdue_recorded_at IS NOT NULL) EXECUTE FUNCTION consent_refuse_change();
 """
 
 BACKWARD = """
+DROP TRIGGER overdue_is_marked_once ON consent_breach;
 GRANT UPDATE, DELETE ON consent_breach, consent_breachrevision TO voxgov_app;
 """
 

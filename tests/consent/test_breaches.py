@@ -256,6 +256,13 @@ def test_the_application_changes_nothing_that_was_known(world: World, statement:
         cursor.execute(statement)
 
 
+def test_that_a_breach_was_overdue_is_never_taken_back(world: World) -> None:
+    breach = register(world, facts(73 * HOUR))
+    breaches.sweep()
+    with pytest.raises(Error, match="cannot be changed"), transaction.atomic():
+        Breach.objects.filter(pk=breach.pk).update(overdue_recorded_at=None)
+
+
 # Over HTTP
 
 
