@@ -146,7 +146,8 @@ def operation(
     described = OpenApiResponse(OpenApiTypes.BINARY if answer is None else answer, description=f"{summary}.")
     answered: Any = {(status_code, media) if media else status_code: described}
     if or_media:
-        answered[status_code, or_media] = OpenApiResponse(OpenApiTypes.OBJECT, description=f"{summary}.")
+        form = OpenApiTypes.STR if or_media.startswith("text/") else OpenApiTypes.OBJECT
+        answered[status_code, or_media] = OpenApiResponse(form, description=f"{summary}.")
     request: Any = {"application/octet-stream": OpenApiTypes.BINARY} if raw_body else body
 
     def declare(handler: Handler) -> Handler:

@@ -25,12 +25,15 @@ class Permission(StrEnum):
     APPROVE_CONSENT = "approve_consent"
     REVEAL_SUBJECT = "reveal_subject"
     ERASE_SUBJECT = "erase_subject"
+    RESTRICT_SUBJECT = "restrict_subject"
     SUBMIT_RECORDING = "submit_recording"
     VIEW_RECORDING = "view_recording"
     DELETE_RECORDING = "remove_recording"
     READ_RESULTS = "read_results"
     VIEW_DECISION = "view_decision"
     MANAGE_RETENTION = "manage_retention"
+    VIEW_PROCESSING_RECORD = "view_processing_record"
+    MANAGE_BREACHES = "manage_breaches"
     READ_LOG = "read_log"
     MANAGE_WEBHOOKS = "manage_webhooks"
 
@@ -54,10 +57,11 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.MANAGE_CONSENT,
             Permission.APPROVE_CONSENT,
             Permission.REVEAL_SUBJECT,
+            Permission.RESTRICT_SUBJECT,
             Permission.VIEW_DECISION,
         }
     ),
-    Role.AUDITOR: frozenset({Permission.READ_LOG}),
+    Role.AUDITOR: frozenset({Permission.READ_LOG, Permission.VIEW_PROCESSING_RECORD}),
     Role.DATA_PROTECTION_OFFICER: frozenset(
         {
             Permission.VIEW_PROJECT,
@@ -67,16 +71,29 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.APPROVE_CONSENT,
             Permission.REVEAL_SUBJECT,
             Permission.ERASE_SUBJECT,
+            Permission.RESTRICT_SUBJECT,
             Permission.MANAGE_RETENTION,
+            Permission.VIEW_PROCESSING_RECORD,
+            Permission.MANAGE_BREACHES,
             Permission.READ_LOG,
             Permission.MANAGE_WEBHOOKS,
         }
     ),
     Role.ADMINISTRATOR: frozenset(
-        {Permission.VIEW_PROJECT, Permission.MANAGE_MEMBERS, Permission.MANAGE_WEBHOOKS},
+        {
+            Permission.VIEW_PROJECT,
+            Permission.MANAGE_MEMBERS,
+            Permission.MANAGE_WEBHOOKS,
+            Permission.VIEW_PROCESSING_RECORD,
+        },
     ),
 }
-"""An administrator manages people, clients and webhooks and reads no one's voice; an auditor sees the log and nothing else.
+"""An administrator manages people, clients and webhooks and reads no one's voice; an auditor sees the log, the record of processing
+and nothing else.
+
+A data protection officer monitors, and decides nothing about why or how voices are processed (GDPR art. 38(6), 39(1)(b)): the role
+records no consent, makes no purpose and withdraws nothing for anybody. What it may do besides looking protects people or keeps the
+registers: restrict and lift, erase, set terms, approve what somebody else asked for, keep the register of breaches.
 
 Where the log is sent is decided by who may also read it: an administrator looks after webhooks, stops them and renews their
 secrets, and does not make one, point one elsewhere or open one again without a role that reads the log."""

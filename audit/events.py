@@ -35,6 +35,8 @@ class EventName(StrEnum):
     RESTRICTION_LIFTED = "consent:subject:restriction-lifted"
     REPRESENTATIVE_REGISTERED = "consent:representative:registered"
     REPRESENTATIVE_ENDED = "consent:representative:ended"
+    REPRESENTATIVE_REVEALED = "consent:representative:revealed"
+    EVIDENCE_REVEALED = "consent:evidence:revealed"
     ROLE_CHANGE_ASKED = "consent:role-change:asked"
     ROLE_CHANGE_APPROVED = "consent:role-change:approved"
     ROLE_CHANGE_TURNED_DOWN = "consent:role-change:turned-down"
@@ -72,6 +74,11 @@ class EventName(StrEnum):
     RETENTION_POLICY_CHANGED = "consent:retention-policy:changed"
     RETENTION_SCHEDULE_PUBLISHED = "consent:retention-schedule:published"
     RETENTION_DESTROYED = "consent:retention:destroyed"
+    PROCESSING_RECORD_READ = "consent:processing-record:read"
+    BREACH_REGISTERED = "consent:breach:registered"
+    BREACH_AMENDED = "consent:breach:amended"
+    BREACH_READ = "consent:breach:read"
+    BREACH_OVERDUE = "consent:breach:overdue"
 
     # vault
     KEY_DESTROYED = "vault:key:destroyed"

@@ -26,10 +26,15 @@ _KINDS: Final[Mapping[str, AccessKind]] = {
     EventName.RESULTS_READ: AccessKind.RESULTS,
     EventName.AUDIO_READ: AccessKind.AUDIO,
     EventName.SUBJECT_REVEALED: AccessKind.EXTERNAL_REFERENCE,
+    EventName.EVIDENCE_REVEALED: AccessKind.EVIDENCE_ORIGIN,
+    EventName.REPRESENTATIVE_REVEALED: AccessKind.REPRESENTATIVE,
     EventName.RECEIPT_ISSUED: AccessKind.RECEIPT,
     EventName.STATEMENT_HEARD: AccessKind.SPOKEN_STATEMENT,
 }
-_OBJECTS: Final = (ObjectKind.ANALYSIS.value, ObjectKind.RECORDING.value, ObjectKind.CONSENT.value)
+_OBJECTS: Final = (
+    *(ObjectKind.ANALYSIS.value, ObjectKind.RECORDING.value),
+    *(ObjectKind.CONSENT.value, ObjectKind.REPRESENTATIVE.value),
+)
 """What was looked at, where it is not the person's own row."""
 
 

@@ -2,6 +2,26 @@
 call of a domain function.
 """
 
-from consent import admin_approvals, admin_bulk, admin_outcomes, admin_policy, admin_records, admin_subjects
+from consent import (
+    admin_approvals,
+    admin_breaches,
+    admin_bulk,
+    admin_outcomes,
+    admin_policy,
+    admin_processing_record,
+    admin_records,
+    admin_representatives,
+    admin_subjects,
+)
 
-__all__ = ("admin_approvals", "admin_bulk", "admin_outcomes", "admin_policy", "admin_records", "admin_subjects")
+__all__ = (
+    "admin_approvals",
+    "admin_breaches",
+    "admin_bulk",
+    "admin_outcomes",
+    "admin_policy",
+    "admin_processing_record",
+    "admin_records",
+    "admin_representatives",
+    "admin_subjects",
+)

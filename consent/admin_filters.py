@@ -38,6 +38,13 @@ def lacking_proof(rows: QuerySet[Any], now: datetime) -> QuerySet[Any]:
     return held.exclude(Q(representation__isnull=False) & answered & ~Q(representation__proof_sha256=""))
 
 
+def lacking_document(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Representations in force of which nobody said where the proof is kept: its hash alone shows nobody anything."""
+    now = timezone.now()
+    open_ = Q(ended_at=None) & (Q(ends_at=None) | Q(ends_at__gt=now)) & Q(identity__isnull=False)
+    return rows.filter(open_, Q(proof_reference__isnull=True) | Q(proof_sha256=""))
+
+
 AGE_OF_CONSENT = 16
 """Years; what GDPR art. 8 says where a country has not chosen a lower age."""
 
@@ -103,6 +110,30 @@ class ProofFilter(WordFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset if self.chosen() is None else lacking_proof(queryset, timezone.now())
+
+
+class DocumentFilter(WordFilter):
+    title = "where the proof is"
+    parameter_name = "document"
+    words = (("missing", "nobody said"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset if self.chosen() is None else lacking_document(queryset)
+
+
+class RepresentationFilter(WordFilter):
+    title = "state"
+    parameter_name = "state"
+    words = (("in-force", "in force"), ("over", "over"), ("ended", "ended before its time"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        now = timezone.now()
+        found = {
+            "in-force": Q(ended_at=None) & (Q(ends_at=None) | Q(ends_at__gt=now)),
+            "over": Q(ended_at=None, ends_at__lte=now),
+            "ended": Q(ended_at__isnull=False),
+        }
+        return queryset.filter(found.get(self.chosen() or "", Q()))
 
 
 class RestrictedFilter(WordFilter):

@@ -133,6 +133,12 @@ class PurposeForm(ActForm):
     storage_locations = forms.CharField(
         max_length=400, help_text="Where data lies: ISO 3166 codes such as DE, separated by spaces, or unknown."
     )
+    transfer_safeguards = forms.CharField(
+        max_length=MAX_TEXT,
+        required=False,
+        widget=forms.TextInput(attrs={"size": 80}),
+        help_text="Where data lies outside the EEA: the safeguards of the transfer (GDPR art. 44 to 49).",
+    )
     withdrawal_method = forms.CharField(
         max_length=MAX_TEXT,
         widget=forms.TextInput(attrs={"size": 80}),
@@ -297,6 +303,7 @@ def processing_of(form: Any) -> Processing:
         storage_locations=form["storage_locations"],
         jurisdictions=form["jurisdictions"],
         withdrawal_method=form["withdrawal_method"],
+        transfer_safeguards=form["transfer_safeguards"],
         retention_class=RetentionClass(form["retention_class"]),
     )
 

@@ -232,7 +232,7 @@ class PurposeAdmin(ConsentAdmin):
     fieldsets = (
         (None, {"fields": ("name", "description", "state", "project", "notice_shown")}),
         ("Limits", {"fields": ("basis", "scopes_long", "contexts_shown", "recipients_shown", "places_shown")}),
-        ("Processing", {"fields": ("controllers_shown", "stored_in", "kept", "withdrawal_method")}),
+        ("Processing", {"fields": ("controllers_shown", "stored_in", "safeguards_shown", "kept", "withdrawal_method")}),
         ("Law", {"fields": ("risk", "assessment", "ground_shown", "deidentified")}),
         ("Identity", {"fields": ("code_shown", "created")}),
     )
@@ -301,6 +301,10 @@ class PurposeAdmin(ConsentAdmin):
     @admin.display(description="Stored in")
     def stored_in(self, row: Purpose) -> str:
         return ", ".join(row.storage_locations) or "not stated"
+
+    @admin.display(description="Safeguards outside the EEA")
+    def safeguards_shown(self, row: Purpose) -> str:
+        return row.transfer_safeguards or "none stated"
 
     @admin.display(description="Kept")
     def kept(self, row: Purpose) -> str:

@@ -16,7 +16,7 @@ from accounts.admin_display import Tone, badge, badges, code, exact_moment, mome
 from accounts.admin_people import names_of_staff
 from accounts.roles import Permission
 from audit.entry import Actor
-from consent import granting, records, withdrawal
+from consent import granting, records, revealing, withdrawal
 from consent.admin_filters import (
     CurrentScopeFilter,
     CurrentStateFilter,
@@ -58,6 +58,11 @@ def _record(_: Any, form: Mapping[str, Any], actor: Actor) -> Outcome:
 def _withdraw(record: ConsentRecord, form: Mapping[str, Any], actor: Actor) -> Outcome:
     scopes = [Scope(scope) for scope in form["scopes"]]
     return withdrawn(withdrawal.withdraw(record.subject, record=record, scopes=scopes, actor=actor), record)
+
+
+def _reveal(record: ConsentRecord, _: Mapping[str, Any], actor: Actor) -> Outcome:
+    origin = revealing.evidence_origin(record, actor=actor)
+    return Outcome("This look is recorded in the trail.", record, shown_once=[("Where the evidence is from", origin)])
 
 
 def withdrawn(done: withdrawal.Withdrawal, target: Any) -> Outcome:
@@ -121,6 +126,16 @@ class ConsentRecordAdmin(ConsentAdmin):
             explanation="Effective the moment you confirm. What was derived under these scopes is destroyed and stays so.",
             confirm_label="Withdraw now",
             grave=True,
+        ),
+        Act(
+            "reveal",
+            "Reveal origin of evidence",
+            "Where the evidence is from",
+            Permission.REVEAL_SUBJECT,
+            _reveal,
+            applies=lambda record: record.subject.erased_at is None and record.evidence_origin is not None,
+            explanation="The look is recorded in the trail with your name.",
+            at_once=True,
         ),
     )
 

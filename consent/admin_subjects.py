@@ -12,7 +12,7 @@ from accounts.admin_acts import Act, Outcome
 from accounts.admin_display import Tone, badge, badges, code, moment, part, short_code, words
 from accounts.roles import Permission
 from audit.entry import Actor
-from consent import records, relabelling, restricting, subjects, withdrawal
+from consent import records, relabelling, restricting, revealing, subjects, withdrawal
 from consent.admin_filters import (
     ErasedFilter,
     RestrictedFilter,
@@ -49,7 +49,7 @@ def _find(_: Any, form: Mapping[str, Any], actor: Actor) -> Outcome:
 
 
 def _reveal(subject: Subject, _: Mapping[str, Any], actor: Actor) -> Outcome:
-    reference = subjects.reveal_reference(subject, actor=actor)
+    reference = revealing.reference(subject, actor=actor)
     return Outcome("This look is recorded in the trail.", subject, shown_once=[("External reference", reference)])
 
 
@@ -172,7 +172,7 @@ class SubjectAdmin(ConsentAdmin):
             "restrict",
             "Restrict",
             "Restrict the processing of this person's data",
-            Permission.MANAGE_CONSENT,
+            Permission.RESTRICT_SUBJECT,
             _restrict,
             RestrictForm,
             applies=lambda subject: subject.erased_at is None and subject.restricted_at is None,
@@ -186,7 +186,7 @@ class SubjectAdmin(ConsentAdmin):
             "lift-restriction",
             "Lift restriction",
             "Lift the restriction of this person's data",
-            Permission.MANAGE_CONSENT,
+            Permission.RESTRICT_SUBJECT,
             _lift,
             applies=lambda subject: subject.erased_at is None and subject.restricted_at is not None,
             explanation="From then on the gate goes by this person's grants again, and their jobs go on.",

@@ -14,7 +14,7 @@ from accounts.api_base import ApiView, operation
 from accounts.api_fields import PageParameters
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
-from consent import answering, granting, iso27560, linked_data, records, relabelling, subjects, withdrawal
+from consent import accept, answering, granting, iso27560, linked_data, records, relabelling, subjects, withdrawal
 from consent import serializers as shapes
 from consent.models import ConsentRecord, Notice, Purpose, Representation, Subject
 
@@ -300,7 +300,7 @@ class FullConsentRecord(ApiView):
         record = self.find(records.readable(ConsentRecord.objects.all()), code)
         whole = iso27560.as_json(records.describe([record])[0])
         either = {"Vary": "Accept"}
-        if linked_data.is_wanted(request.headers.get("Accept", "")):
+        if accept.prefers(request.headers.get("Accept", ""), linked_data.MEDIA_TYPE):
             return Response(linked_data.as_linked_data(whole), headers=either, content_type=linked_data.MEDIA_TYPE)
         return Response(whole, headers=either)
 

@@ -41,7 +41,9 @@ class AccessSerializer(Shape):
     kind = Word(AccessKind)
     by = AccessActorSerializer()
     scopes = serializers.ListField(child=Word(Scope), help_text="What was opened of this person; empty if it has none.")
-    object = AccessObjectSerializer(allow_null=True, help_text="The analysis, recording or consent that was looked at.")
+    object = AccessObjectSerializer(
+        allow_null=True, help_text="The analysis, recording, consent or representative looked at."
+    )
     decision = serializers.CharField(allow_null=True, help_text="The gate's decision that allowed it.")
     event = serializers.CharField(help_text="The audit event that says so.")
 
@@ -51,8 +53,8 @@ class SubjectAccess(ApiView):
         "subjects_access_list",
         summary="List who looked at what about a person, newest first",
         description=(
-            "Results that were read, the external reference that was revealed, receipts that were given, spoken statements "
-            "that were heard. That this list was read is itself recorded."
+            "Results that were read; the external reference, origin of evidence and representative that were revealed; receipts "
+            "that were given; spoken statements that were heard. That this list was read is itself recorded."
         ),
         permission=Permission.VIEW_CONSENT,
         also=(Permission.VIEW_DECISION,),

@@ -104,6 +104,13 @@ class ProcessingForm(StrictSerializer):
     processing_method = Text(required=False, allow_blank=True, default="", max_length=MAX_TEXT)
     processing_locations = PlacesField(required=False, default=list)
     geographic_restrictions = Text(required=False, allow_blank=True, default="", max_length=MAX_TEXT)
+    transfer_safeguards = Text(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=MAX_TEXT,
+        help_text="Where data lies or is processed outside the EEA: the safeguards of the transfer (GDPR art. 44 to 49).",
+    )
     rights = Words(Right, required=False, default=lambda: list(Right))
     supervisory_authority = Text(required=False, allow_blank=True, default="", max_length=MAX_TEXT)
     optional_scopes = Words(
@@ -164,6 +171,7 @@ class ProcessingSerializer(Shape):
     processing_method = serializers.CharField(allow_blank=True)
     processing_locations = serializers.ListField(child=serializers.CharField())
     geographic_restrictions = serializers.CharField(allow_blank=True)
+    transfer_safeguards = serializers.CharField(allow_blank=True)
     rights = serializers.ListField(child=Word(Right))
     supervisory_authority = serializers.CharField(allow_blank=True)
     optional_scopes = serializers.ListField(child=Word(Scope))

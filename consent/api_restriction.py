@@ -27,7 +27,7 @@ class SubjectRestriction(ApiView):
             "From this commit on nothing is read, taken in, analysed or destroyed for its term; keys and data stay, and jobs wait. "
             "Withdrawal and erasure go on."
         ),
-        permission=Permission.MANAGE_CONSENT,
+        permission=Permission.RESTRICT_SUBJECT,
         body=RestrictionForm,
         answer=SubjectSerializer,
     )
@@ -42,7 +42,7 @@ class SubjectRestrictionEnd(ApiView):
         "subjects_lift_restriction",
         summary="Lift the restriction of a person's data",
         description="Tell the person before (GDPR art. 18(3)). The gate goes by their grants again, and their jobs go on.",
-        permission=Permission.MANAGE_CONSENT,
+        permission=Permission.RESTRICT_SUBJECT,
         answer=SubjectSerializer,
     )
     def post(self, request: Request, code: UUID) -> Response:

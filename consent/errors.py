@@ -139,6 +139,12 @@ class ImportNotReady(ConsentError):
     code = "import_not_ready"
 
 
+class BreachAmended(ConsentError):
+    """Somebody else amended the register of breaches in between; look at it again."""
+
+    code = "breach_amended"
+
+
 class StatementNotExpected(ConsentError):
     """No spoken statement is awaited for this consent, or it came already."""
 

@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from accounts.models import Project
 from audit import trail
 from consent import inventory, iso27560, records
+from consent.breach_holder import BreachHolder
 from consent.import_holder import ImportHolder
 from consent.inventory import Category, Target
 from consent.models import (
@@ -379,6 +380,7 @@ def declare_all() -> None:
         StatementHolder(),
         DecisionHolder(),
         ImportHolder(),
+        BreachHolder(),
         ReplayHolder(),
         StaffHolder(),
     ):

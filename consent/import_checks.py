@@ -6,16 +6,26 @@ from dataclasses import dataclass
 from typing import Final
 
 from accounts.models import Project
-from consent import answering, subjects
+from consent import answering, representing, subjects
 from consent.consistency import MAX_ORIGIN, require_consistent
 from consent.errors import InvalidRecord, NoticeNotPublished
 from consent.granting import Answer
-from consent.import_rows import Problem, Row
-from consent.models import ConsentRecord, Notice, Purpose, Subject
+from consent.import_rows import Problem, Represented, Row
+from consent.models import ConsentRecord, Notice, Purpose, Representation, Subject
 from consent.subjects import MAX_REFERENCE
 from vault.blind import blind_index
 
-_COLUMNS: Final = {"method": "evidence_method", "evidence_sha256": "notice", "material": "notice", "name": "purpose"}
+_COLUMNS: Final = {
+    "method": "evidence_method",
+    "evidence_sha256": "notice",
+    "material": "notice",
+    "name": "purpose",
+    "identity": "representative",
+    "relation": "representative_relation",
+    "proof_sha256": "representative_proof",
+    "proof_reference": "representative_document",
+    "ends_at": "representative_until",
+}
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -67,6 +77,9 @@ def check(lookup: Lookup, row: Row) -> Checked:
         wrong("subject", "nobody here has this code")
     elif subject is not None and subject.erased_at is not None:
         wrong("subject", "this person was erased")
+    if row.represented is not None:
+        for field, message in _not_represented(row.represented, subject):
+            wrong(column_of(field), message)
     purpose, notice = lookup.purpose(row.purpose), lookup.notice(row.notice)
     if purpose is None:
         wrong("purpose", "no purpose here has this name or code")
@@ -77,7 +90,7 @@ def check(lookup: Lookup, row: Row) -> Checked:
     return Checked(tuple(problems), "" if subject is None else subject.code)
 
 
-def answer_of(row: Row, notice: Notice) -> Answer:
+def answer_of(row: Row, notice: Notice, representation: Representation | None = None) -> Answer:
     """The answer that a row stands for. Whoever names the notice attests that exactly it was shown."""
     return Answer(
         scopes=row.scopes,
@@ -88,6 +101,7 @@ def answer_of(row: Row, notice: Notice) -> Answer:
         evidence_sha256=notice.sha256,
         evidence_origin=row.origin,
         age_band=row.age_band,
+        representation=representation,
         jurisdiction=row.jurisdiction,
         expires_at=row.expires_at,
         covers_recorded_from=row.covers_recorded_from,
@@ -97,6 +111,36 @@ def answer_of(row: Row, notice: Notice) -> Answer:
 def column_of(field: str) -> str:
     """The column that a field of a consent record comes from."""
     return _COLUMNS.get(field, field)
+
+
+def representation_of(subject: Subject, named: Represented) -> Representation | None:
+    """The representation that the row speaks of, where it is registered, ended or not. One document may prove two people (a birth
+    certificate), so that who they are is compared too; nobody is shown it."""
+    rows = Representation.objects.filter(
+        subject=subject,
+        relation=named.relation.value,
+        proof_sha256=named.proof_sha256,
+        ends_at=named.ends_at,
+        identity__isnull=False,
+    ).select_related("subject", "project__organization")
+    found = (row for row in rows.order_by("id") if row.identity is not None and row.identity.text() == named.identity)
+    return next(found, None)
+
+
+def _not_represented(named: Represented, subject: Subject | None) -> list[tuple[str, str]]:
+    known = None if subject is None or subject.erased_at is not None else representation_of(subject, named)
+    if known is not None and known.ended_at is not None:
+        return [("identity", "this representation was ended before its time")]
+    return list(
+        representing.problems(
+            named.relation,
+            named.identity,
+            named.proof_sha256,
+            named.proof_reference,
+            of_child=named.of_child,
+            ends_at=named.ends_at,
+        )
+    )
 
 
 def fingerprint(project: Project, row: Row) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from consent.errors import ImportUnreadable
 from consent.law import places
-from consent.vocabulary import AgeBand, EvidenceMethod, Scope
+from consent.vocabulary import AgeBand, EvidenceMethod, RepresentativeRelation, Scope
 
 MAX_ROWS: Final = 100_000
 MAX_BYTES: Final = 32 * 1024 * 1024
@@ -23,10 +23,13 @@ REQUIRED: Final = ("purpose", "notice", "scopes", "answer", "explicit", "given_a
 OPTIONAL: Final = (
     *("external_reference", "subject", "evidence_origin", "jurisdiction", "age_band"),
     *("expires_at", "covers_recorded_from"),
+    *("representative", "representative_relation", "representative_proof", "representative_document"),
+    "representative_until",
 )
 COLUMNS: Final = (*OPTIONAL[:2], *REQUIRED, *OPTIONAL[2:])
 T = TypeVar("T")
-Word = TypeVar("Word", EvidenceMethod, AgeBand)
+Word = TypeVar("Word", EvidenceMethod, AgeBand, RepresentativeRelation)
+Take = Callable[[str, Callable[[str], T], T], T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,33 @@ class Problem:
 
     def as_json(self) -> dict[str, str | int]:
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Represented:
+    """Who answered, where it was not the person. A mandate is for an adult, every other relation for a child."""
+
+    identity: str = field(repr=False)
+    relation: RepresentativeRelation
+    proof_sha256: str
+    proof_reference: str = field(default="", repr=False)
+    ends_at: datetime | None = None
+
+    @property
+    def of_child(self) -> bool:
+        return self.relation is not RepresentativeRelation.MANDATE
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "relation": self.relation.value,
+            "ends_at": self.ends_at and self.ends_at.isoformat(),
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> "Represented":
+        ends_at = body["ends_at"] and datetime.fromisoformat(body["ends_at"])
+        return cls(**{**body, "relation": RepresentativeRelation(body["relation"]), "ends_at": ends_at})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +91,7 @@ class Row:
     age_band: AgeBand = AgeBand.UNSTATED
     expires_at: datetime | None = None
     covers_recorded_from: datetime | None = None
+    represented: Represented | None = None
     known: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -72,11 +103,14 @@ class Row:
             "given_at": self.given_at.isoformat(),
             "expires_at": self.expires_at and self.expires_at.isoformat(),
             "covers_recorded_from": self.covers_recorded_from and self.covers_recorded_from.isoformat(),
+            "represented": self.represented and self.represented.as_json(),
         }
 
     def identity(self) -> dict[str, Any]:
-        """What makes it the same row again: everything but its place and what was known of the person."""
-        return {name: value for name, value in self.as_json().items() if name not in ("number", "known")}
+        """What makes it the same row again: everything but its place and what was known of the person. A row that names no
+        representative is the one that it was before rows could."""
+        left_out = {"number", "known"} | ({"represented"} if self.represented is None else set())
+        return {name: value for name, value in self.as_json().items() if name not in left_out}
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> "Row":
@@ -90,6 +124,7 @@ class Row:
                 "expires_at": body["expires_at"] and datetime.fromisoformat(body["expires_at"]),
                 "covers_recorded_from": body["covers_recorded_from"]
                 and datetime.fromisoformat(body["covers_recorded_from"]),
+                "represented": Represented.from_json(body["represented"]) if body.get("represented") else None,
             }
         )
 
@@ -176,9 +211,30 @@ def _row(number: int, header: Sequence[str], values: Sequence[str]) -> Row | lis
         age_band=take("age_band", _word(AgeBand), AgeBand.UNSTATED),
         expires_at=take("expires_at", _maybe_moment, None),
         covers_recorded_from=take("covers_recorded_from", _maybe_moment, None),
+        represented=_represented(said, take),
     )
-    problems += [Problem(number, name, "is missing") for name in ("purpose", "notice") if not said[name]]
+    problems += [
+        Problem(number, name, "is missing") for name in ("purpose", "notice", *_needed(said)) if not said[name]
+    ]
     return problems or found
+
+
+def _needed(said: Mapping[str, str]) -> Sequence[str]:
+    """What a row must say besides, because it says something of a representative."""
+    named = any(value for name, value in said.items() if name.startswith("representative"))
+    return ("representative", "representative_relation", "representative_proof") if named else ()
+
+
+def _represented(said: Mapping[str, str], take: "Take[Any]") -> Represented | None:
+    if not said["representative"]:
+        return None
+    return Represented(
+        identity=said["representative"],
+        relation=take("representative_relation", _word(RepresentativeRelation), RepresentativeRelation.PARENT),
+        proof_sha256=said["representative_proof"].lower(),
+        proof_reference=said["representative_document"],
+        ends_at=take("representative_until", _maybe_moment, None),
+    )
 
 
 def _scopes(text: str) -> tuple[Scope, ...]:

@@ -21,11 +21,11 @@ from accounts.models import Project
 from audit import trail
 from audit.entry import Actor, ActorKind, ObjectKind, Reference
 from audit.events import EventName
-from consent import approving, granting, import_checks, subjects
+from consent import approving, granting, import_checks, representing, subjects
 from consent.errors import ConsentError, ImportNotReady, InvalidRecord, SecondPersonNeeded, SubjectErased
 from consent.import_checks import Lookup
 from consent.import_rows import Problem, Row, read
-from consent.models import ConsentRecord, GrantImport, ImportedRow, Subject
+from consent.models import ConsentRecord, GrantImport, ImportedRow, Representation, Subject
 from consent.vocabulary import ImportState
 from vault import sealing
 from vault.errors import KeyShredded
@@ -240,7 +240,7 @@ def _answer(row: GrantImport, one: Row, lookup: Lookup) -> ConsentRecord:
     if purpose is None or notice is None:
         raise InvalidRecord("purpose" if purpose is None else "notice", "is not there any more")
     subject = _subject(one, lookup, actor)
-    answer = import_checks.answer_of(one, notice)
+    answer = import_checks.answer_of(one, notice, _representation(one, subject, actor))
     return granting.record_consent(lookup.project, subject, purpose, notice, answer, reason=REASON, actor=actor)
 
 
@@ -256,6 +256,25 @@ def _subject(one: Row, lookup: Lookup, actor: Actor) -> Subject:
         known
         if known is not None
         else subjects.register(lookup.project, external_reference=one.external_reference, actor=actor)
+    )
+
+
+def _representation(one: Row, subject: Subject, actor: Actor) -> Representation | None:
+    """Whoever answered, registered with the first row that names them. One that was ended since lets nothing be recorded."""
+    if one.represented is None:
+        return None
+    known = import_checks.representation_of(subject, one.represented)
+    if known is not None:
+        return known
+    return representing.register(
+        subject,
+        relation=one.represented.relation,
+        identity=one.represented.identity,
+        proof_sha256=one.represented.proof_sha256,
+        proof_reference=one.represented.proof_reference,
+        of_child=one.represented.of_child,
+        ends_at=one.represented.ends_at,
+        actor=actor,
     )
 
 

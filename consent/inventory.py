@@ -26,6 +26,7 @@ class Category(StrEnum):
     VOICEPRINTS = "voiceprints"
     IDENTITY = "identity"
     CONSENT = "consent"
+    BREACHES = "breaches"
     STAFF_ACCESS = "staff_access"
 
 
@@ -37,11 +38,13 @@ DEFAULT_DAYS: Mapping[Category, int] = {
     Category.DECISIONS: 3 * 365,
     Category.REPLAYS: 1,
     Category.VOICEPRINTS: 365,
+    Category.BREACHES: 5 * 365,
 }
 """Days after which data goes where a project has no policy of its own. Identity and consent records go by erasure only."""
 
-LEAST_DAYS: Mapping[Category, int] = {Category.DECISIONS: 31}
-"""The shortest term that a project may set (others may be 0): the database itself prunes no decision younger than 30 days."""
+LEAST_DAYS: Mapping[Category, int] = {Category.DECISIONS: 31, Category.BREACHES: 365}
+"""The shortest term that a project may set (others may be 0): the database itself prunes no decision younger than 30 days, and the
+documentation of a breach is there to be checked by the authority (GDPR art. 33(5))."""
 
 INSTALLATION_DAYS: Mapping[Category, int] = {Category.STAFF_ACCESS: 90}
 """Terms of what belongs to the installation as a whole. No project sets them: people sign in to more than one."""

@@ -63,23 +63,6 @@ PARTY_ROLES: Final[Mapping[str, str]] = {
 }
 
 
-def is_wanted(accept: str) -> bool:
-    """Whether an `Accept` header (RFC 9110, 12.5.1) puts JSON-LD before JSON. Wildcards want JSON."""
-    weights = {MEDIA_TYPE: 0.0, "application/json": 0.0}
-    for part in accept.split(","):
-        media, *parameters = [piece.strip().lower() for piece in part.split(";")]
-        if media in weights:
-            weights[media] = next((_weight(p[2:]) for p in parameters if p.startswith("q=")), 1.0)
-    return weights[MEDIA_TYPE] > weights["application/json"]
-
-
-def _weight(text: str) -> float:
-    try:
-        return min(1.0, max(0.0, float(text)))
-    except ValueError:
-        return 0.0
-
-
 def as_linked_data(record: Mapping[str, Any]) -> dict[str, Any]:
     """The record of `iso27560.as_json` as JSON-LD."""
     processing = record["processing"]

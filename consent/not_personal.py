@@ -50,7 +50,7 @@ _RULES_OF_THE_HOUSE = {
     "consent.Purpose": (
         "id code project series name description lawful_basis scopes contexts recipients jurisdictions parties "
         "storage_locations withdrawal_method retention_class collection_method processing_method processing_locations "
-        "geographic_restrictions rights supervisory_authority optional_scopes ground deidentified "
+        "geographic_restrictions transfer_safeguards rights supervisory_authority optional_scopes ground deidentified "
         "high_risk dpia_reference active changed_at created_at"
     ),
     "consent.RetentionSchedule": "id project version terms sha256 published_at",
@@ -60,6 +60,12 @@ _RULES_OF_THE_HOUSE = {
         "grants_done finished_at seen_at"
     ),
     "consent.RuleSet": "id project version rules changed_at",
+    "consent.Breach": "id code project registered_at overdue_recorded_at",
+    "consent.BreachRevision": (
+        "id code breach number at aware_at kinds data_categories people people_count records_count risk authority_notified_at "
+        "persons_notified_at not_told stated"
+    ),
+    "consent.ProjectRecord": "id code organization name created_at",
     "accounts.Organization": "id code name policy_epoch created_at",
     "accounts.Project": "id code organization name created_at",
     "accounts.ApiClient": "id code project user name roles created_at revoked_at",
@@ -78,6 +84,7 @@ _ACTORS = {
     "consent.RoleChange": "asked_by_kind asked_by_code approved_by_code turned_down_by_code",
     "consent.GrantImport": "asked_by_kind asked_by_code approved_by_code turned_down_by_code",
     "consent.EditorialPublication": "asked_by_kind asked_by_code approved_by_code turned_down_by_code",
+    "consent.BreachRevision": "actor_kind actor_code",
     "consent.Decision": "actor_kind actor_code",
     "audit.Event": "actor_kind",
 }

@@ -1,6 +1,6 @@
 """What this room asks of the rooms above it; `voxgov/wiring.py` plugs it in at start."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,3 +41,34 @@ class WorkCounter(Protocol):
 
 
 work_counter: Plug[WorkCounter] = Plug("consent.WorkCounter")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ModelUse:
+    """One model that made results which are held, under one scope."""
+
+    scope: str
+    name: str
+    version: str
+    digest: str
+    licence: str
+    validated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What is held under one purpose: the roles in which people spoke, and the models that heard them, each once, in order."""
+
+    roles: tuple[str, ...] = ()
+    models: tuple[ModelUse, ...] = ()
+
+
+class UseReader(Protocol):
+    """Says what a project's purposes were used for, for the record of processing."""
+
+    def __call__(self, project: int, /) -> Mapping[str, Use]:
+        """By code of the purpose; one that nothing is held under may be missing."""
+        ...
+
+
+use_reader: Plug[UseReader] = Plug("consent.UseReader")

@@ -52,6 +52,7 @@ class Processing:
     processing_method: str = ""
     processing_locations: Sequence[str] = ()
     geographic_restrictions: str = ""
+    transfer_safeguards: str = ""
     rights: Sequence[Right] = tuple(Right)
     supervisory_authority: str = ""
     optional_scopes: Sequence[Scope] = ()
@@ -68,7 +69,7 @@ def problems(processing: Processing, scopes: Collection[Scope]) -> Iterator[tupl
             yield name, "must be ISO 3166 codes, or unknown"
     if not processing.withdrawal_method.strip():
         yield "withdrawal_method", "say how people withdraw"
-    for name in ("withdrawal_method", "processing_method", "geographic_restrictions"):
+    for name in ("withdrawal_method", "processing_method", "geographic_restrictions", "transfer_safeguards"):
         if len(getattr(processing, name)) > MAX_TEXT:
             yield name, f"at most {MAX_TEXT} characters"
     for right in (Right.WITHDRAW, Right.ACCESS, Right.ERASURE):
@@ -101,6 +102,7 @@ def columns(processing: Processing) -> dict[str, Any]:
         "processing_method": processing.processing_method.strip(),
         "processing_locations": sorted(set(processing.processing_locations)),
         "geographic_restrictions": processing.geographic_restrictions.strip(),
+        "transfer_safeguards": processing.transfer_safeguards.strip(),
         "rights": [right.value for right in Right if right in processing.rights],
         "supervisory_authority": processing.supervisory_authority.strip(),
         "optional_scopes": sorted({scope.value for scope in processing.optional_scopes}),

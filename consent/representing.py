@@ -4,7 +4,10 @@ A parent or guardian answers for a child until majority at the latest; somebody 
 identity is sealed under the key of the person whom they represent. Withdrawing what they gave is `withdrawal`.
 """
 
+import re
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
@@ -21,6 +24,7 @@ from vault import journal
 from vault.fields import seal_waiting
 
 MAX_IDENTITY = 500
+SHA256: Final = r"[0-9a-f]{64}"
 REPRESENTATION = "representation"
 """What the journal calls the early end of one."""
 
@@ -40,17 +44,6 @@ def register(
 
     Raises `InvalidRecord`, `SubjectErased`.
     """
-    if not identity.strip():
-        raise InvalidRecord("identity", "must not be empty")
-    for name, value in (("identity", identity), ("proof_reference", proof_reference)):
-        if len(value) > MAX_IDENTITY:
-            raise InvalidRecord(name, f"at most {MAX_IDENTITY} characters")
-    if of_child and ends_at is None:
-        raise InvalidRecord("ends_at", "a child comes of age: say when")
-    if of_child == (relation is RepresentativeRelation.MANDATE):
-        raise InvalidRecord("relation", "a child has parents or guardians, an adult somebody with a mandate")
-    if ends_at is not None and ends_at <= timezone.now():
-        raise InvalidRecord("ends_at", "must lie in the future")
     found = Representation(
         project=subject.project,
         subject=subject,
@@ -61,12 +54,40 @@ def register(
         proof_reference=proof_reference or None,
         ends_at=ends_at,
     )
+    wrong = list(problems(relation, identity, proof_sha256, proof_reference, of_child=of_child, ends_at=ends_at))
+    if wrong:
+        raise InvalidRecord(*wrong[0], also=wrong[1:])
     seal_waiting(found)
     with transaction.atomic():
         found.subject = locked = subjects.lock(subject.pk)
         found.save(force_insert=True)
         _record(EventName.REPRESENTATIVE_REGISTERED, found, locked.consent_epoch, actor)
     return found
+
+
+def problems(
+    relation: RepresentativeRelation,
+    identity: str,
+    proof_sha256: str,
+    proof_reference: str,
+    *,
+    of_child: bool,
+    ends_at: datetime | None,
+) -> Iterator[tuple[str, str]]:
+    """What does not make a representative, field by field."""
+    if not identity.strip():
+        yield "identity", "must not be empty"
+    for name, value in (("identity", identity), ("proof_reference", proof_reference)):
+        if len(value) > MAX_IDENTITY:
+            yield name, f"at most {MAX_IDENTITY} characters"
+    if not re.fullmatch(SHA256, proof_sha256):
+        yield "proof_sha256", "must be the SHA-256 of the document: 64 hexadecimal digits, lower case"
+    if of_child and ends_at is None:
+        yield "ends_at", "a child comes of age: say when"
+    if of_child == (relation is RepresentativeRelation.MANDATE):
+        yield "relation", "a child has parents or guardians, an adult somebody with a mandate"
+    if ends_at is not None and ends_at <= timezone.now():
+        yield "ends_at", "must lie in the future"
 
 
 def require_in_force(representation: Representation, subject: Subject) -> None:

@@ -4,7 +4,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import Project
-from audit import standing, trail
+from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent.errors import DuplicateSubject, InvalidRecord, SubjectErased
@@ -46,21 +46,6 @@ def find_by_reference(project: Project, external_reference: str) -> Subject | No
     index = _index_of(project, external_reference.strip())
     found: Subject | None = Subject.objects.filter(project=project, external_index=index, erased_at=None).first()
     return found
-
-
-def reveal_reference(subject: Subject, *, actor: Actor) -> str:
-    """Opens the external reference for somebody who may see it; the look is recorded first. Empty when none was given."""
-    standing.require_open()
-    if subject.erased_at is not None:
-        raise SubjectErased("this person's data was erased")
-    with transaction.atomic():
-        trail.record(
-            EventName.SUBJECT_REVEALED,
-            organization=subject.project.organization.code,
-            actor=actor,
-            objects=[Reference(ObjectKind.SUBJECT, subject.code, subject.consent_epoch)],
-        )
-    return "" if subject.external_reference is None else subject.external_reference.text()
 
 
 def lock(subject_id: int) -> Subject:

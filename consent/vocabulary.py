@@ -211,6 +211,8 @@ class AccessKind(StrEnum):
     RESULTS = "results"
     AUDIO = "audio"
     EXTERNAL_REFERENCE = "external_reference"
+    EVIDENCE_ORIGIN = "evidence_origin"
+    REPRESENTATIVE = "representative"
     RECEIPT = "receipt"
     SPOKEN_STATEMENT = "spoken_statement"
 
@@ -224,6 +226,52 @@ class ImportState(StrEnum):
     DONE = "done"
     TURNED_DOWN = "turned_down"
     STOPPED = "stopped"
+
+
+class BreachKind(StrEnum):
+    """What a breach of security did to personal data (GDPR art. 4(12))."""
+
+    CONFIDENTIALITY = "confidentiality"
+    """Somebody saw it, or got it, who must not."""
+    INTEGRITY = "integrity"
+    """It was changed."""
+    AVAILABILITY = "availability"
+    """It was lost or destroyed, or cannot be reached."""
+
+
+class BreachRisk(StrEnum):
+    """What a breach means for the rights and freedoms of people (GDPR art. 33(1), 34(1))."""
+
+    UNDETERMINED = "undetermined"
+    UNLIKELY = "unlikely"
+    """Unlikely to result in a risk: nobody has to be told."""
+    RISK = "risk"
+    HIGH = "high"
+
+
+class BreachText(StrEnum):
+    """What is said of a breach in words of one's own. Sealed."""
+
+    NATURE = "nature"
+    CONSEQUENCES = "consequences"
+    MEASURES = "measures"
+    CONTACT = "contact"
+    """Where more can be learnt (art. 33(3)(b))."""
+    DELAY_REASON = "delay_reason"
+    """Why the authority was told after 72 hours."""
+    NOT_TOLD_REASON = "not_told_reason"
+    """Why the people concerned need not be told, or not one by one."""
+
+
+class NotTold(StrEnum):
+    """Why the people concerned are not told one by one (GDPR art. 34(3))."""
+
+    UNINTELLIGIBLE = "unintelligible"
+    """Nobody who got it can read it, as where it is sealed (a)."""
+    RISK_REMOVED = "risk_removed"
+    """What was done since makes the high risk unlikely (b)."""
+    TOLD_PUBLICLY = "told_publicly"
+    """One by one would take a disproportionate effort, and the public was told (c)."""
 
 
 class Action(StrEnum):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from consent.vocabulary import Action, Scope
+from consent.vocabulary import Action, Context, Scope
 
 SCOPE_WORDS: Final[Mapping[str, str]] = {
     Scope.AUDIO_STORE: "keep the audio",
@@ -31,3 +31,16 @@ ACTION_WORDS: Final[Mapping[str, str]] = {
     Action.COMMIT: "keep the results",
     Action.READ: "read the results",
 }
+
+PEOPLE_WORDS: Final[Mapping[str, str]] = {
+    Context.SUPPORT: "customers and others who call, and the employees who speak with them",
+    Context.HEALTHCARE: "patients, those who call for them, and the staff who speak with them",
+    Context.EMPLOYMENT: "employees, candidates, and those who interview them",
+    Context.EDUCATION: "pupils and students, and those who teach them",
+    Context.RESEARCH: "people who take part in research, and those who interview them",
+    Context.ACCESSIBILITY: "people who use a voice as a means of access",
+    Context.PERSONAL: "people who record themselves, and those who speak with them",
+    Context.MEDIA: "people who speak in broadcasts and publications",
+    Context.UNKNOWN: "people of whom nothing is stated",
+}
+"""Who is heard in each context: the categories of data subjects (GDPR art. 30(1)(c))."""

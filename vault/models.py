@@ -11,7 +11,7 @@ from django.db import models
 
 class KeyClass(models.TextChoices):
     """`subject`: one person and scope. `work`: one recording waiting for analysis. `record`: what nobody grants, by whom it is
-    about: one person's identity and evidence, or one webhook's secrets."""
+    about: one person's identity and evidence, one webhook's secrets, what waits in one import, what is said of one breach."""
 
     SUBJECT = "subject"
     WORK = "work"

@@ -27,11 +27,12 @@ from audit import trail
 from audit.entry import ObjectKind, Reference, leaf_hash
 from audit.events import EventName
 from audit.models import Event, EventReference
-from consent.models import ConsentRecord, Decision, Subject
+from consent.models import ConsentRecord, Decision, Representation, Subject
 
 OPENED_BY: Final[Mapping[str, Any]] = {
     ObjectKind.SUBJECT.value: Subject,
     ObjectKind.CONSENT.value: ConsentRecord,
+    ObjectKind.REPRESENTATIVE.value: Representation,
     ObjectKind.DECISION.value: Decision,
     ObjectKind.RECORDING.value: Recording,
     ObjectKind.ANALYSIS.value: Analysis,

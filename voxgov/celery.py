@@ -45,6 +45,11 @@ app.conf.beat_schedule = {
         "options": {"expires": 15},
     },
     "end consent that is over": {"task": "consent.expiry", "schedule": 60.0, "options": {"expires": 60}},
+    "say which breaches the authority was not told of in time": {
+        "task": "consent.breaches",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "destroy what is past its term": {"task": "consent.retention", "schedule": 600.0, "options": {"expires": 600}},
     "destroy keys that nothing names": {"task": "vault.stray_keys", "schedule": 86400.0, "options": {"expires": 3600}},
     "ask witnesses to cosign": {"task": "audit.witnesses", "schedule": 10.0, "options": {"expires": 10}},

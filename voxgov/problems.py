@@ -56,6 +56,7 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     consent_errors.AlreadyDecided: (409, "Decided before"),
     consent_errors.ImportUnreadable: (422, "File not readable"),
     consent_errors.ImportNotReady: (409, "Import not in that state"),
+    consent_errors.BreachAmended: (409, "Amended meanwhile"),
     consent_errors.StatementNotExpected: (409, "No statement awaited"),
     consent_errors.StatementTooLarge: (413, "Statement too large"),
     consent_errors.StatementEmpty: (400, "Statement empty"),

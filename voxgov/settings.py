@@ -7,6 +7,7 @@ from typing import Any
 from analysis.states import AnalysisState, RecordingState
 from audit.events import EventName
 from audit.schema import ActorKind, ObjectKind
+from consent.inventory import Category
 from consent.vocabulary import (
     AccessKind,
     Context,
@@ -187,6 +188,7 @@ SPECTACULAR_SETTINGS = {
         "RestrictionGround": list(RestrictionGround),
         "Ground": list(Ground),
         "AccessKind": list(AccessKind),
+        "Category": list(Category),
         "ObjectKind": list(ObjectKind),
         "ObligationKind": list(ObligationKind),
         "ActorKind": list(ActorKind),

@@ -10,7 +10,7 @@ from django.db import close_old_connections
 from accounts import break_glass
 from analysis import claiming, tidying
 from audit import delivery, exports, pruning, standing, witnessing
-from consent import bulk_withdrawal, destruction, expiring, importing, renewing, retention, statements
+from consent import breaches, bulk_withdrawal, destruction, expiring, importing, renewing, retention, statements
 from vault import journal, rotation, shredding, stray
 
 
@@ -81,6 +81,11 @@ def carry_out_imports() -> None:
 def end_what_is_over() -> None:
     standing.require_open()
     expiring.sweep()
+
+
+@shared_task(name="consent.breaches")
+def record_overdue_breaches() -> None:
+    breaches.sweep()
 
 
 @shared_task(name="consent.retention")

@@ -7,9 +7,11 @@ from analysis import api as analysis
 from analysis import api_uploads as uploads
 from consent import api as consent
 from consent import api_accesses as accesses
+from consent import api_breaches as breaches
 from consent import api_bulk_withdrawals as bulk
 from consent import api_decisions as decisions
 from consent import api_notices as notices
+from consent import api_processing_record as processing_record
 from consent import api_receipts as receipts_api
 from consent import api_representatives as representatives
 from consent import api_restriction as restriction
@@ -56,6 +58,10 @@ v1: list[URLPattern | URLResolver] = [
     path("decisions", decisions.Decisions.as_view()),
     path("decisions:dry-run", decisions.DryRun.as_view()),
     path("decisions/<uuid:code>", decisions.OneDecision.as_view()),
+    path("breaches", breaches.Breaches.as_view()),
+    path("breaches/<uuid:code>", breaches.OneBreach.as_view()),
+    path("breaches/<uuid:code>/revisions", breaches.BreachRevisions.as_view()),
+    path("processing-record", processing_record.ProjectProcessingRecord.as_view()),
     path("retention-schedule", retention.PublicSchedule.as_view()),
     path("retention-policies", retention.RetentionPolicies.as_view()),
     path("retention-policies/<str:category>", retention.OneRetentionPolicy.as_view()),

@@ -8,10 +8,13 @@ from consent.models.imports import GrantImport, ImportedRow
 from consent.models.keeping import DestructionOrder, RetentionPolicy, RetentionSchedule
 from consent.models.notices import Notice, NoticeSeries, Purpose, RenewalRun
 from consent.models.people import Representation, RestrictedRole, RoleChange, Subject
+from consent.models.registers import Breach, BreachRevision, ProjectRecord
 from consent.models.rules import RuleSet
 from consent.models.scoping import ScopedQuerySet
 
 __all__ = [
+    "Breach",
+    "BreachRevision",
     "BulkWithdrawal",
     "ConsentRecord",
     "CurrentGrant",
@@ -26,6 +29,7 @@ __all__ = [
     "LostEnding",
     "Notice",
     "NoticeSeries",
+    "ProjectRecord",
     "Purpose",
     "RenewalRun",
     "Representation",

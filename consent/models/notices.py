@@ -117,6 +117,9 @@ class Purpose(models.Model):
     processing_method = models.CharField(max_length=500, blank=True)
     processing_locations = ArrayField(models.CharField(max_length=16), default=list, blank=True)
     geographic_restrictions = models.CharField(max_length=500, blank=True)
+    transfer_safeguards = models.CharField(
+        max_length=500, blank=True, help_text="Of a transfer to a third country (GDPR art. 44 to 49)."
+    )
     rights = ArrayField(models.CharField(max_length=16, choices=choices(Right)), default=list)
     supervisory_authority = models.CharField(max_length=500, blank=True)
     optional_scopes = ArrayField(models.CharField(max_length=32, choices=choices(Scope)), default=list, blank=True)

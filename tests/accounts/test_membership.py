@@ -1,8 +1,10 @@
 """Roles are permissions on projects; nobody reaches another organization; tokens are hashed and end."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.db import IntegrityError
 from django.utils import timezone
 from knox.models import AuthToken
@@ -10,7 +12,7 @@ from knox.models import AuthToken
 from accounts import membership
 from accounts.access import may, organizations_with_log, projects_with
 from accounts.errors import OutsideOrganization
-from accounts.models import Organization, User
+from accounts.models import Organization, ProjectUserObjectPermission, User
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from tests.factories import ACTOR, make_client, make_member, make_organization, make_project
 from vault.journal import Entry
@@ -24,11 +26,42 @@ def test_a_member_may_do_what_the_role_says_and_nothing_else(role: Role) -> None
         assert may(member, permission, project.pk) == (permission in ROLE_PERMISSIONS[role])
 
 
-def test_an_auditor_sees_the_log_and_nothing_else() -> None:
+def test_an_auditor_sees_the_log_and_the_record_of_processing_and_nothing_else() -> None:
     project = make_project()
     auditor = make_member(project, Role.AUDITOR)
     assert list(organizations_with_log(auditor)) == [project.organization]
-    assert [p for p in Permission if projects_with(auditor, p).exists()] == [Permission.READ_LOG]
+    held = {p for p in Permission if projects_with(auditor, p).exists()}
+    assert held == {Permission.READ_LOG, Permission.VIEW_PROCESSING_RECORD}
+
+
+def test_a_protection_officer_protects_and_monitors_and_decides_nothing_about_processing() -> None:
+    """GDPR art. 38(6), 39(1)(b): no task of the officer may lead to a conflict of interests; the officer monitors."""
+    officer = make_member(make_project(), Role.DATA_PROTECTION_OFFICER)
+    held = {p for p in Permission if projects_with(officer, p).exists()}
+    assert {Permission.RESTRICT_SUBJECT, Permission.ERASE_SUBJECT, Permission.MANAGE_BREACHES} <= held
+    deciding = {Permission.MANAGE_CONSENT, Permission.SUBMIT_RECORDING, Permission.MANAGE_MEMBERS}
+    assert not held & (deciding | {Permission.READ_RESULTS, Permission.DELETE_RECORDING})
+
+
+def test_members_from_before_get_the_permissions_that_their_roles_now_have() -> None:
+    give = import_module("accounts.migrations.0010_registers_rows").give
+    project = make_project()
+    people = {role: make_member(project, role).pk for role in Role}
+    expected = {
+        "restrict_subject": {people[Role.CONSENT_MANAGER], people[Role.DATA_PROTECTION_OFFICER]},
+        "view_processing_record": {
+            *(people[Role.AUDITOR], people[Role.DATA_PROTECTION_OFFICER], people[Role.ADMINISTRATOR])
+        },
+        "manage_breaches": {people[Role.DATA_PROTECTION_OFFICER]},
+    }
+    rows = ProjectUserObjectPermission.objects.filter(content_object=project, permission__codename__in=list(expected))
+    before = set(rows.values_list("permission__codename", "user"))
+    assert before == {(codename, user) for codename, users in expected.items() for user in users}
+    rows.delete()
+    for _ in range(2):
+        give(apps, None)
+    assert set(rows.values_list("permission__codename", "user")) == before
+    assert rows.count() == len(before)
 
 
 def test_permissions_end_with_the_role_but_not_those_of_another_role() -> None:

@@ -23,7 +23,7 @@ from audit.tlog.notes import Ed25519Verifier
 from audit.verify.bundle import verify_bundle
 from audit.verify.report import Result
 from audit.verify.trust import Trust
-from consent import gate, subjects
+from consent import gate, revealing
 from consent.vocabulary import Action, Scope
 from tests.callers import Caller, Nobody
 from tests.factories import ACTOR, World, make_world, sign_log
@@ -109,7 +109,7 @@ def test_while_closed_nothing_is_read_or_run_and_a_withdrawal_is_taken(world: Wo
     job.refresh_from_db()
     assert (job.state, job.attempts) == ("queued", 0)
     with pytest.raises(ServiceClosed):
-        subjects.reveal_reference(world.subject, actor=ACTOR)
+        revealing.reference(world.subject, actor=ACTOR)
     manager = Caller(world.project, Role.CONSENT_MANAGER, Role.OPERATOR, Role.AUDITOR)
     for path in ("/v1/subjects", "/v1/consents", "/v1/decisions", "/v1/audit/events", "/v1/audit/log"):
         assert is_problem(manager.get(path), 503, "service_closed")

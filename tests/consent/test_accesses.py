@@ -13,12 +13,12 @@ from analysis.models import Analysis, Result
 from analysis.sealed_results import result_context, result_keys
 from audit.entry import Actor
 from audit.events import EventName
-from consent import destruction, gate, receipts, subjects, withdrawal
+from consent import destruction, gate, receipts, revealing, withdrawal
 from consent.errors import ConsentDenied
 from consent.models import Subject
 from consent.vocabulary import ParticipantRole, Scope
 from tests.callers import Answer, Caller
-from tests.factories import ACTOR, World, make_member, make_world
+from tests.factories import ACTOR, World, make_member, make_representative, make_world
 from tests.people import events
 from tests.voxgov.test_problems import is_problem
 from vault import sealing
@@ -98,12 +98,17 @@ def test_a_denied_read_is_no_access(world: World) -> None:
 
 
 def test_a_reveal_and_a_receipt_are_accesses_too(world: World, reader: User) -> None:
-    record = world.consent(Scope.TRANSCRIBE)
-    subjects.reveal_reference(world.subject, actor=actor_of(reader))
+    record = world.consent(Scope.TRANSCRIBE, evidence_origin="file 7-12")
+    mother = make_representative(world.subject)
+    revealing.reference(world.subject, actor=actor_of(reader))
+    assert revealing.evidence_origin(record, actor=actor_of(reader)) == "file 7-12"
+    assert revealing.representative(mother, actor=actor_of(reader)).identity == "their mother"
     receipts.of_consent(record, actor=ACTOR)
     found = looks(world).body["results"]
     assert [(one["kind"], one["object"], one["decision"]) for one in found] == [
         ("receipt", {"kind": "consent", "code": record.code}, None),
+        ("representative", {"kind": "representative", "code": mother.code}, None),
+        ("evidence_origin", {"kind": "consent", "code": record.code}, None),
         ("external_reference", None, None),
     ]
 

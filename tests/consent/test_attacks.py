@@ -20,6 +20,7 @@ from audit.models import Event
 from consent import destruction, facts, gate, judging, publishing, withdrawal
 from consent.errors import ConsentDenied, InvalidRecord
 from consent.models import (
+    BreachRevision,
     ConsentRecord,
     CurrentGrant,
     Decision,
@@ -254,7 +255,7 @@ def test_one_of_eight_participants_missing_denies_the_whole_and_on_a_shared_chan
 # Admin bulk action, .update(), raw SQL
 
 FIXED: list[type[models.Model]] = [
-    ConsentRecord, Grant, Decision, Ending, GrantUse, RestrictedRole, LostEnding,
+    ConsentRecord, Grant, Decision, Ending, GrantUse, RestrictedRole, LostEnding, BreachRevision,
 ]  # fmt: skip
 
 

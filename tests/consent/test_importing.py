@@ -16,9 +16,9 @@ from accounts.access import actor_of
 from accounts.roles import Role
 from audit.entry import Actor
 from audit.events import EventName
-from consent import destruction, gate, importing, subjects, withdrawal
+from consent import destruction, gate, importing, representing, subjects, withdrawal
 from consent.errors import AlreadyDecided, ImportNotReady, ImportUnreadable, InvalidRecord, SecondPersonNeeded
-from consent.models import ConsentRecord, GrantImport, ImportedRow, Subject
+from consent.models import ConsentRecord, GrantImport, ImportedRow, Representation, Subject
 from consent.vocabulary import GrantState, ImportState, Scope
 from tests.factories import ACTOR, World, make_member, make_world
 from tests.people import events
@@ -280,6 +280,100 @@ def test_rows_that_cannot_be_recorded_are_not_asked_for_and_not_kept(world: Worl
     assert brought.content is None
     with pytest.raises(InvalidRecord):
         importing.ask(brought, actor=first)
+
+
+# Answers by representatives
+
+
+def mother(**other: str) -> dict[str, str]:
+    return {
+        "age_band": "under_13",
+        "representative": "Wilhelmina's mother, Ottilie Quartz",
+        "representative_relation": "parent",
+        "representative_proof": "ab" * 32,
+        "representative_document": "court file 7-12",
+        "representative_until": "2099-01-01T00:00:00Z",
+        **other,
+    }
+
+
+def test_an_answer_by_a_representative_is_recorded_with_their_proof_until_its_end(world: World) -> None:
+    done(world, file(row(world, **mother())))
+    record = ConsentRecord.objects.select_related(
+        "representation__project__organization", "representation__subject"
+    ).get(project=world.project)
+    found = record.representation
+    assert found is not None
+    assert (found.relation, found.of_child, found.proof_sha256) == ("parent", True, "ab" * 32)
+    assert found.ends_at is not None
+    assert found.ends_at.year == 2099
+    assert found.identity is not None
+    assert found.identity.text() == "Wilhelmina's mother, Ottilie Quartz"
+    people = [gate.Participant(record.subject.code, world.ask().participants[0].role)]
+    assert gate.evaluate(world.ask(Scope.TRANSCRIBE, people=people)).allowed
+    assert len(events(world, EventName.REPRESENTATIVE_REGISTERED)) == 1
+
+
+def test_a_dry_run_registers_no_representative(world: World) -> None:
+    assert not importing.dry_run(world.project, file(row(world, **mother()))).problems
+    assert not Representation.objects.filter(project=world.project).exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        ({"representative": ""}, "representative"),
+        ({"representative_relation": ""}, "representative_relation"),
+        ({"representative_relation": "neighbour"}, "representative_relation"),
+        ({"representative_proof": ""}, "representative_proof"),
+        ({"representative_proof": "a file"}, "representative_proof"),
+        ({"representative_until": ""}, "representative_until"),
+        ({"representative_until": "2001-01-01T00:00:00Z"}, "representative_until"),
+        ({"representative_until": "2099-01-01"}, "representative_until"),
+        ({"representative": "x" * 501}, "representative"),
+        ({"representative_document": "x" * 501}, "representative_document"),
+    ],
+)
+def test_what_is_wrong_about_a_representative_is_said_by_row_and_column(
+    world: World, change: dict[str, str], column: str
+) -> None:
+    assert problems(world, row(world, "first", **mother()), row(world, "second", **mother(**change))) == {(3, column)}
+
+
+def test_a_mandate_for_an_adult_needs_no_end(world: World) -> None:
+    adult = mother(age_band="adult", representative_relation="mandate", representative_until="")
+    done(world, file(row(world, **adult)))
+    assert Representation.objects.get(project=world.project).of_child is False
+
+
+def test_the_same_representative_is_registered_once_and_two_with_one_document_are_two(world: World) -> None:
+    first, second = {"scopes": "speech.transcribe"}, {"scopes": "speech.prosody"}
+    father = mother(representative="Their father")
+    done(
+        world,
+        file(row(world, **mother(), **first), row(world, **mother(), **second), row(world, **father, **first)),
+    )
+    assert Representation.objects.filter(project=world.project).count() == 2
+    done(world, file(row(world, **mother(), scopes="speech.language")))
+    assert Representation.objects.filter(project=world.project).count() == 2
+
+
+def test_a_representation_that_somebody_ended_is_not_brought_back_by_an_import(world: World) -> None:
+    done(world, file(row(world, **mother())))
+    again = row(world, **mother(), scopes="speech.language")
+    waiting = approved(world, file(again))
+    representing.end(Representation.objects.get(project=world.project), actor=ACTOR)
+    assert problems(world, again) == {(2, "representative")}
+    importing.carry_out()
+    waiting.refresh_from_db()
+    assert (waiting.recorded, waiting.failed) == (0, 1)
+    assert Representation.objects.filter(project=world.project).count() == 1
+
+
+def test_a_row_without_a_representative_is_the_row_that_it_was_before_there_were_such_columns(world: World) -> None:
+    done(world, file(row(world)))
+    empty = dict.fromkeys(mother(), "") | {"age_band": "adult"}
+    assert importing.dry_run(world.project, file(row(world, **empty))).repeated == 1
 
 
 # What lies there meanwhile

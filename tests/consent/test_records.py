@@ -11,7 +11,18 @@ import pytest
 from django.utils import timezone
 
 from accounts.roles import Role
-from consent import holders, inventory, iso27560, linked_data, publishing, records, retention, terms, withdrawal
+from consent import (
+    accept,
+    holders,
+    inventory,
+    iso27560,
+    linked_data,
+    publishing,
+    records,
+    retention,
+    terms,
+    withdrawal,
+)
 from consent.errors import InvalidRecord
 from consent.inventory import Category, Target
 from consent.models import ConsentRecord
@@ -207,7 +218,7 @@ def test_every_word_has_a_term_in_the_data_privacy_vocabulary() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accept", "wanted"),
+    ("header", "wanted"),
     [
         ("application/ld+json", True),
         ("application/json, application/ld+json;q=0.5", False),
@@ -219,8 +230,8 @@ def test_every_word_has_a_term_in_the_data_privacy_vocabulary() -> None:
         ("", False),
     ],
 )
-def test_linked_data_is_for_who_asks_for_it(accept: str, wanted: bool) -> None:
-    assert linked_data.is_wanted(accept) is wanted
+def test_linked_data_is_for_who_asks_for_it(header: str, wanted: bool) -> None:
+    assert accept.prefers(header, linked_data.MEDIA_TYPE) is wanted
 
 
 def test_an_access_export_holds_the_whole_records(world: World) -> None:

@@ -56,6 +56,8 @@ def test_who_a_representative_is_lies_sealed_and_opens_through_the_row(world: Wo
         ({"relation": RepresentativeRelation.MANDATE}, "relation"),
         ({"of_child": False}, "relation"),
         ({"proof_reference": "x" * 501}, "proof_reference"),
+        ({"proof_sha256": ""}, "proof_sha256"),
+        ({"proof_sha256": "A" * 64}, "proof_sha256"),
     ],
 )
 def test_what_does_not_make_a_representative_is_refused(world: World, change: dict[str, object], field: str) -> None:

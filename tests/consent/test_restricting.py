@@ -205,3 +205,27 @@ def test_restricting_over_http_is_taken_by_a_closed_service_and_lifting_is_not(w
     lifted = manager.post(f"{path}/lift-restriction")
     assert (lifted.status, lifted.body["restricted_at"]) == (200, None), lifted
     assert is_problem(manager.post(f"{path}/lift-restriction"), 409, "not_restricted")
+
+
+@pytest.mark.parametrize("role", [Role.CONSENT_MANAGER, Role.DATA_PROTECTION_OFFICER])
+def test_a_consent_manager_and_a_protection_officer_restrict_and_lift(world: World, role: Role) -> None:
+    caller = Caller(world.project, role)
+    path = f"/v1/subjects/{world.subject.code}"
+    assert caller.post(f"{path}/restrict", {"ground": "inquiry"}).status == 200
+    assert caller.post(f"{path}/lift-restriction").status == 200
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.AUDITOR, Role.ADMINISTRATOR])
+def test_nobody_else_restricts_or_lifts(world: World, role: Role) -> None:
+    caller = Caller(world.project, role)
+    path = f"/v1/subjects/{world.subject.code}"
+    assert caller.post(f"{path}/restrict", {"ground": "inquiry"}).status == 403
+    restricting.restrict(world.subject, OBJECTION, ACTOR)
+    assert caller.post(f"{path}/lift-restriction").status == 403
+
+
+def test_a_protection_officer_restricts_and_withdraws_for_nobody(world: World) -> None:
+    officer = Caller(world.project, Role.DATA_PROTECTION_OFFICER)
+    assert officer.post("/v1/bulk-withdrawals", {}).status == 403
+    assert officer.post(f"/v1/subjects/{world.subject.code}/withdraw", {}).status == 403
+    assert reasons(world) == []

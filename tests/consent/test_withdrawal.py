@@ -8,7 +8,7 @@ import pytest
 from django.db import connections, transaction
 
 from audit.models import EventReference
-from consent import destruction, gate, granting, subjects, withdrawal
+from consent import destruction, gate, granting, revealing, subjects, withdrawal
 from consent.errors import ConsentDenied, DuplicateSubject, InvalidRecord, NothingToWithdraw, SubjectErased
 from consent.models import Decision, DestructionOrder, Grant, Subject
 from consent.publishing import create_purpose
@@ -240,7 +240,7 @@ def test_erasure_leaves_bare_proof_and_no_link(world: World) -> None:
     with pytest.raises(SubjectErased):
         world.consent(Scope.TRANSCRIBE, subject=person)
     with pytest.raises(SubjectErased):
-        subjects.reveal_reference(person, actor=ACTOR)
+        revealing.reference(person, actor=ACTOR)
 
 
 def test_a_decision_about_two_people_keeps_the_other_when_one_is_erased(world: World) -> None:

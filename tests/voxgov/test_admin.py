@@ -47,10 +47,11 @@ def world() -> World:
                 "consent/editorialpublication",
                 "consent/grantimport",
                 "consent/bulkwithdrawal",
+                "consent/representation",
             },
         ),
-        (Role.AUDITOR, {"audit/event", "audit/log", "audit/export", "accounts/breakglass"}),
-        (Role.ADMINISTRATOR, {"accounts/membership", "accounts/apiclient", "audit/webhook"}),
+        (Role.AUDITOR, {"audit/event", "audit/log", "audit/export", "accounts/breakglass", "consent/projectrecord"}),
+        (Role.ADMINISTRATOR, {"accounts/membership", "accounts/apiclient", "audit/webhook", "consent/projectrecord"}),
         (
             Role.DATA_PROTECTION_OFFICER,
             {
@@ -64,7 +65,10 @@ def world() -> World:
                 "consent/editorialpublication",
                 "consent/grantimport",
                 "consent/bulkwithdrawal",
+                "consent/representation",
                 "consent/retentionpolicy",
+                "consent/projectrecord",
+                "consent/breach",
                 "analysis/recording",
                 "analysis/analysis",
                 "audit/event",
@@ -87,6 +91,7 @@ def world() -> World:
                 "consent/editorialpublication",
                 "consent/grantimport",
                 "consent/bulkwithdrawal",
+                "consent/representation",
                 "analysis/recording",
                 "analysis/analysis",
             },
@@ -108,6 +113,7 @@ def test_only_governed_pages_are_registered() -> None:
     assert {page.model.__name__ for page in governed(admin.site)} == {
         *("Subject", "ConsentRecord", "Notice", "Purpose", "Decision", "DestructionOrder", "RetentionPolicy"),
         *("RoleChange", "EditorialPublication", "GrantImport", "BulkWithdrawal"),
+        *("Representation", "ProjectRecord", "Breach"),
         *("Recording", "Analysis", "Membership", "ApiClient", "Event", "Log", "Export", "Webhook", "BreakGlass"),
     }
 
@@ -187,7 +193,9 @@ def test_an_administrator_adds_a_person_who_can_then_sign_in(world: World) -> No
     assert may(user, Permission.READ_LOG, world.project.pk)
     newcomer = Browser()
     assert newcomer.sign_in(name, password).status_code == 302
-    assert listed(newcomer.see("/admin/")) == {"audit/event", "audit/log", "audit/export", "accounts/breakglass"}
+    assert listed(newcomer.see("/admin/")) == {
+        *("audit/event", "audit/log", "audit/export", "accounts/breakglass", "consent/projectrecord"),
+    }
 
 
 def test_a_role_is_given_and_taken_away_through_the_trail(world: World) -> None:

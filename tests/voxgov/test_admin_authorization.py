@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 from knox.models import AuthToken
 
 from accounts import break_glass, membership
@@ -21,9 +22,21 @@ from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from analysis.models import Analysis, Recording
 from audit import exports, webhooks
 from audit.models import Event, Export, Log, Webhook
-from consent import bulk_withdrawal, editorial, importing, publishing, relabelling, retention, subjects, withdrawal
+from consent import (
+    breaches,
+    bulk_withdrawal,
+    editorial,
+    importing,
+    publishing,
+    relabelling,
+    retention,
+    subjects,
+    withdrawal,
+)
 from consent.inventory import Category
 from consent.models import (
+    Breach,
+    BreachRevision,
     BulkWithdrawal,
     ConsentRecord,
     CurrentGrant,
@@ -34,15 +47,17 @@ from consent.models import (
     GrantImport,
     Notice,
     NoticeSeries,
+    ProjectRecord,
     Purpose,
+    Representation,
     RestrictedRole,
     RetentionPolicy,
     RoleChange,
     Subject,
 )
-from consent.vocabulary import ParticipantRole, Scope
+from consent.vocabulary import BreachKind, ParticipantRole, Scope
 from tests.browser import Browser
-from tests.factories import ACTOR, World, make_client, make_member, make_world, sign_log
+from tests.factories import ACTOR, World, make_client, make_member, make_representative, make_world, sign_log
 from vault.fields import Sealed
 
 REFERENCE = "Ottokar Prohaska, Vega Street 7"
@@ -111,6 +126,9 @@ def make_estate(organization: Organization) -> Estate:
         RoleChange: relabelling.ask(world.subject, ParticipantRole.CUSTOMER, actor=ACTOR),
         EditorialPublication: editorial.ask(draft, actor=ACTOR),
         GrantImport: brought,
+        Representation: make_representative(world.subject),
+        Breach: breaches.register(world.project, breaches.Facts(timezone.now(), (BreachKind.INTEGRITY,)), actor=ACTOR),
+        ProjectRecord: ProjectRecord.objects.get(pk=world.project.pk),
         BulkWithdrawal: bulk_withdrawal.preview(world.project, bulk_withdrawal.Selection(), actor=ACTOR),
         Decision: Decision.objects.filter(project=world.project).latest("pk"),
         DestructionOrder: DestructionOrder.objects.get(project=world.project),
@@ -148,6 +166,8 @@ def frozen(estate: Estate) -> dict[str, object]:
         ),
         **dict.fromkeys((Recording, Membership, ApiClient), "project"),
         **dict.fromkeys((RoleChange, EditorialPublication, GrantImport, BulkWithdrawal), "project"),
+        **dict.fromkeys((Representation, Breach), "project"),
+        BreachRevision: "breach__project",
         Grant: "record__project",
         CurrentGrant: "purpose__project",
         Analysis: "recording__project",

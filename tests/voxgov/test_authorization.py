@@ -22,8 +22,8 @@ from accounts.api_base import UNSAFE, Operation, operation_of
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from audit import exports, webhooks
 from audit.models import Event
-from consent import bulk_withdrawal, withdrawal
-from consent.vocabulary import Scope
+from consent import breaches, bulk_withdrawal, withdrawal
+from consent.vocabulary import BreachKind, Scope
 from tests import factories
 from tests.callers import Answer, Caller, Nobody
 from tests.factories import World
@@ -103,7 +103,9 @@ class Household:
         log = factories.sign_log(world.organization)
         export = exports.order(log, start=0, end=None, filter_={}, recipient="", actor=factories.ACTOR)
         bulk = bulk_withdrawal.preview(world.project, bulk_withdrawal.Selection(), actor=factories.ACTOR)
+        breach = breaches.Facts(timezone.now(), (BreachKind.INTEGRITY,))
         codes = {
+            "breaches": breaches.register(world.project, breach, actor=factories.ACTOR).code,
             "bulk-withdrawals": bulk.code,
             "exports": export.code,
             "notices": world.notice.code,
@@ -184,6 +186,8 @@ class Household:
             "bulk_withdrawals_execute": {"token": "of another preview"},
             "rule_set_set": {"rules": ["own-explicit"]},
             "rule_set_preview": {"rules": ["own-explicit"]},
+            "breaches_create": {"aware_at": moment, "kinds": ["confidentiality"]},
+            "breaches_amend": {"risk": "high"},
             "subjects_restrict": {"ground": "objection"},
             "subjects_report_event": {"event": "contract_ended", "purpose": self.codes["purposes"]},
             "consents_withdraw": {"scopes": ["speech.transcribe"]},
@@ -294,6 +298,7 @@ def test_no_single_role_may_do_everything() -> None:
     needed = {permission for route in routes() for permission in route.operation.needs}
     assert all(not needed <= ROLE_PERMISSIONS[role] for role in Role)
     assert {route.id for route in routes() if set(route.operation.needs) <= ROLE_PERMISSIONS[Role.AUDITOR]} == {
+        "processing_record_read",
         "audit_events_list",
         "audit_event_read",
         "audit_proof_read",
@@ -308,6 +313,7 @@ def test_no_single_role_may_do_everything() -> None:
         "audit_export_file_read",
     }
     assert {route.id for route in routes() if set(route.operation.needs) <= ROLE_PERMISSIONS[Role.ADMINISTRATOR]} == {
+        "processing_record_read",
         "webhooks_list",
         "webhooks_read",
         "webhooks_delete",

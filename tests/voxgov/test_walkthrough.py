@@ -1,4 +1,4 @@
-"""The admin in a real browser: signing in with a second factor, a grant's history, a reveal, an approval by a second person."""
+"""The admin in a real browser: signing in with a second factor, a grant's history, an approval by a second person, registers."""
 
 import base64
 import time
@@ -19,13 +19,13 @@ from django_otp.oath import TOTP
 from accounts.access import actor_of
 from accounts.roles import Role
 from audit.events import EventName
-from consent import editorial, gate, importing, publishing, withdrawal
+from consent import breaches, editorial, gate, importing, publishing, representing, withdrawal
 from consent.errors import ConsentDenied
 from consent.models import Decision
-from consent.vocabulary import Action, ParticipantRole, Scope
+from consent.vocabulary import Action, AgeBand, BreachKind, ParticipantRole, RepresentativeRelation, Scope
 from tests import walkthrough
 from tests.browser import PASSWORD
-from tests.factories import ACTOR, World, make_member, make_world
+from tests.factories import ACTOR, World, make_member, make_representative, make_world
 from tests.people import events
 from tests.walkthrough import page_at, picture
 
@@ -214,3 +214,73 @@ def test_what_an_editorial_notice_changes_is_seen_side_by_side(base: str, world:
         sign_in(page, make_member(world.project, Role.DATA_PROTECTION_OFFICER).username, pictures)
         page.goto(f"/admin/consent/editorialpublication/{asked.code}/change/")
         picture(page, pictures, "19-editorial")
+
+
+def test_a_representative_is_found_among_those_without_a_document_and_revealed(
+    base: str, world: World, pictures: Path
+) -> None:
+    child = world.another_subject()
+    make_representative(world.subject)
+    mother = representing.register(
+        child,
+        relation=RepresentativeRelation.PARENT,
+        identity="Ottilie Quartz",
+        proof_sha256="ab" * 32,
+        of_child=True,
+        ends_at=timezone.now() + timedelta(days=2000),
+        actor=ACTOR,
+    )
+    world.consent(Scope.TRANSCRIBE, subject=child, age_band=AgeBand.UNDER_13, representation=mother)
+    user = make_member(world.project, Role.CONSENT_MANAGER)
+    with page_at(base) as page:
+        sign_in(page, user.username, pictures)
+        page.goto("/admin/consent/representation/")
+        picture(page, pictures, "20-representatives")
+        page.click("#changelist-filter >> text=nobody said")
+        assert page.locator("#result_list tbody tr").count() == 1
+        page.locator("#result_list tbody tr").first.locator("a").first.click()
+        page.wait_for_selector("text=speech.transcribe")
+        assert "Quartz" not in page.content()
+        picture(page, pictures, "21-representative")
+        page.click("text=Reveal representative")
+        page.wait_for_selector("text=Ottilie Quartz")
+        picture(page, pictures, "22-representative-revealed")
+    assert [event.actor_code for event in events(world, EventName.REPRESENTATIVE_REVEALED)] == [user.code]
+
+
+def test_a_protection_officer_keeps_the_registers(base: str, world: World, pictures: Path) -> None:
+    known = breaches.Facts(timezone.now() - timedelta(hours=80), (BreachKind.AVAILABILITY,))
+    breaches.register(world.project, known, actor=ACTOR)
+    breaches.sweep()
+    user = make_member(world.project, Role.DATA_PROTECTION_OFFICER)
+    with page_at(base) as page:
+        sign_in(page, user.username, pictures)
+        picture(page, pictures, "23-start-of-the-officer")
+        page.goto("/admin/consent/projectrecord/")
+        picture(page, pictures, "24-records-of-processing")
+        page.locator("#result_list tbody tr").first.locator("a").first.click()
+        page.wait_for_selector("text=Controllers")
+        picture(page, pictures, "25-record-of-processing")
+        page.goto("/admin/consent/breach/add/")
+        page.check("input[name=kinds][value=confidentiality]")
+        page.select_option("#id_risk", "high")
+        page.fill("#id_nature", "A laptop was stolen.")
+        picture(page, pictures, "26-register-a-breach")
+        page.click("input[type=submit]")
+        page.wait_for_selector("text=Tell the people concerned")
+        page.click("text=Amend")
+        page.fill("#id_people_count", "40")
+        page.click("input[type=submit]")
+        page.wait_for_selector("text=revision 2")
+        picture(page, pictures, "27-breach")
+        page.click("text=Open texts")
+        page.wait_for_selector("text=A laptop was stolen.")
+        picture(page, pictures, "28-breach-opened")
+        page.goto("/admin/consent/breach/?clock=overdue")
+        assert page.locator("#result_list tbody tr").count() == 1
+        page.goto("/admin/consent/breach/")
+        picture(page, pictures, "29-breaches")
+        page.locator("#result_list tbody tr").nth(1).locator("a").first.click()
+        page.wait_for_selector("text=the trail said")
+        picture(page, pictures, "30-breach-overdue")
+    assert [event.actor_code for event in events(world, EventName.PROCESSING_RECORD_READ)] == [user.code]
