@@ -21,7 +21,7 @@ from benchmarks.raw_whisper import ROOT, word_error_rate
 PACKAGES = ("faster-whisper", "ctranslate2", "torch", "onnxruntime")
 ENGINES: Final = ("activity", "nonverbal", "prosody", "disfluency", "emotion", "states")
 """Those that nothing is compared with in speed."""
-SHORT_ROUNDS: Final = 7
+SHORT_ROUNDS: Final = 5
 ROUNDS: Final = 3
 _HOP: Final = 0.01
 """Seconds between two values of the contour of F0."""
