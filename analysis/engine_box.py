@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from analysis.engines.prosody import ProsodyAnalyzer
     from analysis.engines.states import StateAnalyzer
     from analysis.engines.transcription import Transcriber
+    from analysis.engines.voices import VoiceEncoder
 
 log = structlog.get_logger(__name__)
 
@@ -163,6 +164,7 @@ class Engines:
 
     @engine(
         "analysis.engines.activity",
+        Scope.DIARIZE,
         Scope.TRANSCRIBE,
         Scope.LANGUAGE,
         Scope.PROSODY,
@@ -180,6 +182,12 @@ class Engines:
         from analysis.engines.transcription import Transcriber
 
         return Transcriber.load(self.weights(entry), entry.identity(), threads=settings.VOXGOV_THREADS)
+
+    @engine("analysis.engines.voices", Scope.DIARIZE, model="resemblyzer")
+    def voices(self, entry: ModelEntry) -> "VoiceEncoder":
+        from analysis.engines.voices import VoiceEncoder
+
+        return VoiceEncoder.load(self.weights(entry), entry.identity())
 
     @engine("analysis.engines.nonverbal", Scope.NONVERBAL, model="yamnet")
     def nonverbal(self, entry: ModelEntry) -> "NonverbalDetector":

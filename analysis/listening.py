@@ -60,9 +60,11 @@ def _hear(clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, 
         return checkpoints(stage, start + first * span, start + last * span)
 
     speech: Sequence[Stretch] = ()
-    if scopes & {Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.PROSODY, Scope.EMOTION}:
-        speech = box.activity.run(clip, part(Stage.LISTENING, 0.0, 0.1))
+    if scopes & {Scope.DIARIZE, Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.PROSODY, Scope.EMOTION}:
+        speech = box.activity.run(clip, part(Stage.LISTENING, 0.0, 0.05))
     found: list[Finding] = []
+    if Scope.DIARIZE in scopes:
+        found.append(_diarize(box, clip, speech, hearing, part(Stage.LISTENING, 0.05, 0.1)))
     transcript = None
     if scopes & {Scope.TRANSCRIBE, Scope.LANGUAGE}:
         transcript, heard = _transcribe(box, clip, speech, hearing, part(Stage.TRANSCRIBING, 0.1, 0.7))
@@ -131,6 +133,20 @@ def _express(box: Engines, heard: _Heard, first: Checkpoint, second: Checkpoint)
     )
     found.append(_finding(heard.hearing, Scope.EMOTION, dataclasses.asdict(wording), wording.model, Scope.TRANSCRIBE))
     return found
+
+
+def _diarize(box: Engines, clip: Clip, speech: Sequence[Stretch], hearing: Hearing, checkpoint: Checkpoint) -> Finding:
+    """Who speaks when. Where one person may be heard, that is declared, and no embedding of anybody is made."""
+    from analysis.engines.diarization import Diarizer
+    from analysis.engines.turns import by_declaration
+
+    if len(hearing.people) == 1:
+        with box.activity.held() as activity:
+            spoken = by_declaration(clip, speech, activity.model)
+    else:
+        with box.voices.held() as encoder:
+            spoken = Diarizer(encoder).run(clip, speech, checkpoint)
+    return _finding(hearing, Scope.DIARIZE, dataclasses.asdict(spoken), spoken.model)
 
 
 def _transcribe(

@@ -41,7 +41,9 @@ from vault.context import Context as SealContext
 from vault.keys import KeyName
 from vault.models import SealedBlob
 
-ENGINE_SCOPES: Final = frozenset({Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION})
+ENGINE_SCOPES: Final = frozenset(
+    {Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.DIARIZE, Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION}
+)
 """The scopes that an engine of this version answers."""
 
 ACCEPTED_SCOPES: Final = ENGINE_SCOPES | {Scope.AUDIO_STORE}

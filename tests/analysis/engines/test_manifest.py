@@ -63,7 +63,7 @@ def test_only_what_was_measured_against_people_is_called_validated() -> None:
 def test_the_default_pack_has_a_second_source_for_speech_recognition() -> None:
     entry = load_manifest().model("whisper-base")
     assert len([source for source in entry.sources if source.packages]) == 2
-    assert {entry.name for entry in load_manifest().pack("default")} == {"whisper-base", "yamnet"}
+    assert {entry.name for entry in load_manifest().pack("default")} == {"whisper-base", "yamnet", "resemblyzer"}
 
 
 def test_the_voice_activity_weights_that_are_installed_are_the_named_ones(tmp_path: Path) -> None:
