@@ -22,13 +22,14 @@ from analysis.states import Stage
 from consent.vocabulary import Scope
 
 if TYPE_CHECKING:
+    from analysis.engines.accent import TransformersAccent
     from analysis.engines.activity import SpeechActivity
     from analysis.engines.disfluency import DisfluencyReader
     from analysis.engines.emotion import EmotionEngine
     from analysis.engines.incongruence import WordingReader
-    from analysis.engines.nonverbal import NonverbalDetector
     from analysis.engines.pitch import Track
     from analysis.engines.prosody import ProsodyAnalyzer
+    from analysis.engines.sounds import NonverbalEngine
     from analysis.engines.states import StateAnalyzer
     from analysis.engines.transcription import Transcriber, Transcript
 
@@ -75,11 +76,16 @@ class Engines:
         )
 
     @cached_property
-    def nonverbal(self) -> "NonverbalDetector":
-        from analysis.engines.nonverbal import NonverbalDetector
+    def nonverbal(self) -> "NonverbalEngine":
+        from analysis.engines.nonverbal_choice import load
 
-        entry = self._manifest.model("yamnet")
-        return NonverbalDetector.load(entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity())
+        return load(self._manifest.model(settings.VOXGOV_SOUNDS_MODEL), settings.VOXGOV_MODELS_DIR)
+
+    @cached_property
+    def accent(self) -> "TransformersAccent":
+        from analysis.engines.accent import load
+
+        return load(self._manifest.model(settings.VOXGOV_ACCENT_MODEL), settings.VOXGOV_MODELS_DIR)
 
     @cached_property
     def prosody(self) -> "ProsodyAnalyzer":
@@ -138,7 +144,7 @@ def _hear(clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, 
         return checkpoints(stage, start + first * span, start + last * span)
 
     speech: Sequence[Stretch] = ()
-    if scopes & {Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.PROSODY, Scope.EMOTION}:
+    if scopes & {Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.PROSODY, Scope.EMOTION, Scope.ACCENT}:
         speech = box.activity.run(clip, part(Stage.LISTENING, 0.0, 0.1))
     found: list[Finding] = []
     transcript = None
@@ -148,8 +154,12 @@ def _hear(clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, 
     # Words are for nobody who may not transcribe, whatever else they were recognized for.
     words = transcript if Scope.TRANSCRIBE in scopes else None
     if Scope.NONVERBAL in scopes:
-        events = box.nonverbal.run(clip, part(Stage.SOUNDS, 0.7, 0.8))
+        events = box.nonverbal.run(clip, part(Stage.SOUNDS, 0.7, 0.78))
         found.append(_finding(hearing, Scope.NONVERBAL, dataclasses.asdict(events), events.model))
+    if Scope.ACCENT in scopes:
+        one_voice = len(hearing.people) == 1
+        accent = box.accent.run(clip, speech, part(Stage.LISTENING, 0.78, 0.8), one_voice=one_voice)
+        found.append(_finding(hearing, Scope.ACCENT, dataclasses.asdict(accent), accent.model))
     if scopes & {Scope.PROSODY, Scope.EMOTION}:
         from analysis.engines.pitch import track
 

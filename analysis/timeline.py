@@ -20,6 +20,7 @@ class SpanType(StrEnum):
     UTTERANCE = "utterance"
     WORD = "word"
     SOUND = "sound"
+    CONTEXT = "context"
     PAUSE = "pause"
     FILLED_PAUSE = "filled_pause"
     PROSODY = "prosody"
@@ -106,6 +107,9 @@ def _spans(result: "OpenedResult") -> Iterator[Span]:
         case Scope.NONVERBAL:
             for event in result.body["events"]:
                 yield _span(result, SpanType.SOUND, event, event["label"], event["score"])
+            # Results from before context was heard have none.
+            for stretch in result.body.get("context", ()):
+                yield _span(result, SpanType.CONTEXT, stretch, stretch["label"], stretch["score"])
         case Scope.PROSODY:
             yield from _prosody(result)
         case Scope.EMOTION:

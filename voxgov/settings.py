@@ -240,7 +240,10 @@ VOXGOV_MAX_AUDIO_BYTES = environment.integer("VOXGOV_MAX_AUDIO_BYTES", 4 * 1024*
 VOXGOV_THREADS = environment.integer("VOXGOV_THREADS", 2)
 VOXGOV_ASR_MODEL = environment.text("VOXGOV_ASR_MODEL", "whisper-base")
 VOXGOV_RECOGNIZERS = environment.text("VOXGOV_RECOGNIZERS", "").replace(",", " ").split()
+VOXGOV_SOUNDS_MODEL = environment.text("VOXGOV_SOUNDS_MODEL", "yamnet")
 VOXGOV_EMOTION_MODEL = environment.text("VOXGOV_EMOTION_MODEL", "acoustic-arousal")
+# Without one, `voice.accent` is refused.
+VOXGOV_ACCENT_MODEL = environment.text("VOXGOV_ACCENT_MODEL", "")
 # A manifest of the operator's own models, in the form of analysis/engines/models.toml.
 VOXGOV_OWN_MODELS = environment.text("VOXGOV_OWN_MODELS", "")
 # A change of any of these is an entry of every log (`audit.configuration`). No secrets: a digest gives a guessable one away.
@@ -254,6 +257,7 @@ VOXGOV_RECORDED: dict[str, Any] = {
         "AXES_FAILURE_LIMIT",
         "DEBUG",
         "MIDDLEWARE",
+        "VOXGOV_ACCENT_MODEL",
         "VOXGOV_ASR_MODEL",
         "VOXGOV_AUDIT_DAYS",
         "VOXGOV_EMOTION_MODEL",
@@ -263,6 +267,7 @@ VOXGOV_RECORDED: dict[str, Any] = {
         "VOXGOV_MAX_AUDIO_BYTES",
         "VOXGOV_RECOGNIZERS",
         "VOXGOV_SECOND_FACTOR",
+        "VOXGOV_SOUNDS_MODEL",
         "VOXGOV_STREAMS",
         "VOXGOV_STREAMS_PER_CLIENT",
         "VOXGOV_WEBHOOK_LOOPBACK",

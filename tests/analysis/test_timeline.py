@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analysis.engines.clip import Stretch, no_checkpoint
+from analysis.engines.clip import ModelIdentity, Stretch, no_checkpoint
 from analysis.engines.disfluency import DisfluencyReader
 from analysis.engines.emotion import ExpressedValence, ValenceWindow
 from analysis.engines.prosody import ProsodyAnalyzer
+from analysis.engines.sounds import ContextStretch, NonverbalEvents, Sound, SoundEvent, Surrounding
 from analysis.reading import OpenedResult, ResultsView
 from analysis.timeline import Span, SpanType, assemble
 from consent.vocabulary import Scope
@@ -66,6 +67,18 @@ def test_incongruence_is_a_span_with_both_pieces_of_evidence() -> None:
     (marker,) = (span for span in found if span.type is SpanType.INCONGRUENCE)
     assert marker.details["wording_evidence"] == ["fine"]
     assert marker.details["delivery"]["shape"] == "falling"
+
+
+def test_what_surrounds_people_is_context_and_no_sound_of_anybody() -> None:
+    model = ModelIdentity("m", "1", "0" * 64, "MIT", "permissive", False)
+    answer = NonverbalEvents(
+        (SoundEvent(Sound.COUGH, 3.0, 3.4, 0.8),), (ContextStretch(Surrounding.MUSIC, 0.0, 9.0, 0.9),), model
+    )
+    found = spans(Scope.NONVERBAL, answer)
+    assert [(span.type, span.label, span.score) for span in found] == [
+        (SpanType.CONTEXT, "music", 0.9),
+        (SpanType.SOUND, "cough", 0.8),
+    ]
 
 
 def test_valence_by_itself_is_a_span_of_expression() -> None:
