@@ -3,12 +3,13 @@ and as JSON.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from analysis.evaluation.confidence import bootstrap, wilson
+from analysis.evaluation.agreement import Pair
+from analysis.evaluation.confidence import bootstrap, byar, resampled, wilson
 
 ALL: Final = "all"
 
@@ -20,22 +21,39 @@ class Kind(StrEnum):
     """Successes among separate trials; Wilson's interval."""
     RATIO = "ratio"
     """A sum over a sum; bootstrap over items."""
+    RATE = "rate"
+    """Separate events in time; Byar's interval."""
+    AGREEMENT = "agreement"
+    """A statistic of pairs of truth and answer; bootstrap over items."""
+
+
+_HOW: Final = {
+    Kind.SHARE: "Wilson",
+    Kind.RATIO: "bootstrap over items",
+    Kind.RATE: "Byar",
+    Kind.AGREEMENT: "bootstrap over items",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """`means` says in a sentence what the figure is; `more_is_better` tells a reader which way is good."""
+    """`means` says in a sentence what the figure is; `more_is_better` tells a reader which way is good.
+
+    `statistic` is what an agreement is measured by; it answers None where pairs do not tell.
+    """
 
     kind: Kind
     means: str
     more_is_better: bool = True
+    statistic: Callable[[Sequence[Pair]], float | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One judgement of one item. It counts `part` of `whole` towards a measure, in all of its groups.
 
-    `abstained`: the item got no answer; what that costs is in `part` and `whole`, and it is counted besides.
+    `abstained`: the item got no answer; what that costs is in `part` and `whole`, and it is counted besides. `pair` is for an
+    agreement, where `part` of `whole` counts answers.
     """
 
     item: str
@@ -44,6 +62,7 @@ class Outcome:
     whole: float
     groups: Mapping[str, str] = field(default_factory=dict)
     abstained: bool = False
+    pair: Pair | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +105,7 @@ class Report:
         lines += [f"- {name}: {value}" for name, value in self.about.items() if value]
         for name, measure in self.measures.items():
             better = "more is better" if measure.more_is_better else "less is better"
-            how = "Wilson" if measure.kind is Kind.SHARE else "bootstrap over items"
-            lines += ["", f"## {name}", "", f"{measure.means} ({better}; 95 % interval, {how})", ""]
+            lines += ["", f"## {name}", "", f"{measure.means} ({better}; 95 % interval, {_HOW[measure.kind]})", ""]
             lines += ["| group | value | interval | of | items | abstained |", "|---|---|---|---|---|---|"]
             lines += [_row(figure) for figure in self.figures if figure.measure == name]
         return "\n".join(lines) + "\n"
@@ -114,15 +132,25 @@ def summarize(
 
 def _figure(name: str, group: str, measure: Measure, outcomes: Sequence[Outcome]) -> Figure:
     part, whole = sum(one.part for one in outcomes), sum(one.whole for one in outcomes)
+    value = part / whole if whole else None
     by_item: dict[str, tuple[float, float]] = {}
     for one in outcomes:
         before = by_item.get(one.item, (0.0, 0.0))
         by_item[one.item] = (before[0] + one.part, before[1] + one.whole)
-    low, high = wilson(part, whole) if measure.kind is Kind.SHARE else bootstrap(list(by_item.values()))
+    if measure.statistic is not None:
+        pairs = [one.pair for one in outcomes if one.pair is not None]
+        value = measure.statistic(pairs)
+        low, high = resampled(pairs, measure.statistic) or (-math.inf, math.inf)
+    elif measure.kind is Kind.SHARE:
+        low, high = wilson(part, whole)
+    elif measure.kind is Kind.RATE:
+        low, high = byar(part, whole)
+    else:
+        low, high = bootstrap(list(by_item.values()))
     return Figure(
         measure=name,
         group=group,
-        value=part / whole if whole else None,
+        value=value,
         low=low,
         high=high,
         part=part,

@@ -1,0 +1,32 @@
+"""Files of a corpus as engines hear recordings: through the same decoder, one clip per channel."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis import decode
+from analysis.engines.clip import Clip
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """All channels of one file, and its seconds."""
+
+    clips: tuple[Clip, ...]
+    duration: float
+
+
+class _File:
+    """A file as the decoder reads one."""
+
+    def __init__(self, path: Path) -> None:
+        self._bytes = path.read_bytes()
+        self.size = len(self._bytes)
+
+    def read(self, offset: int, length: int, /) -> bytes:
+        return self._bytes[offset : offset + length]
+
+
+def hear(path: Path) -> Heard:
+    """Raises what decoding raises."""
+    decoded = decode.server().decode(_File(path))
+    return Heard(tuple(Clip(samples) for samples in decoded.channels), decoded.duration)
