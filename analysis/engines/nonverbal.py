@@ -1,7 +1,7 @@
 """Nonverbal sounds by YAMNet: where the network looks, what is done to the sound before, and the threshold of each sound.
 
 Four things differ from plain YAMNet, because short and soft sounds matter here; what they gain is printed by
-`manage.py evaluate tests/data/human --task nonverbal`. Steady noise is subtracted from the spectrum (Boll 1979). Each patch
+`python -m pytest -s tests/analysis/engines/test_nonverbal.py`. Steady noise is subtracted from the spectrum (Boll 1979). Each patch
 is brought to one level before the logarithm (the network was trained on quieter sound than a close microphone gives).
 Patches stand every 0.24 s instead of 0.48 s, and every 0.06 s where something was heard, so that a short sound is met at its
 best place. And each sound has its own threshold, since "Speech" outweighs everything that happens beside it. For context the
@@ -30,20 +30,20 @@ from analysis.engines.yamnet import (
 )
 
 THRESHOLDS: Final[Mapping[Sound, float]] = {
-    Sound.LAUGHTER: 0.25,
-    Sound.GIGGLE: 0.30,
-    Sound.CRYING: 0.50,
+    Sound.LAUGHTER: 0.20,
+    Sound.GIGGLE: 0.20,
+    Sound.CRYING: 0.35,
     Sound.SIGH: 0.45,
-    Sound.GASP: 0.35,
-    Sound.BREATHING: 0.35,
+    Sound.GASP: 0.40,
+    Sound.BREATHING: 0.25,
     Sound.COUGH: 0.25,
-    Sound.THROAT_CLEARING: 0.40,
-    Sound.SNEEZE: 0.35,
-    Sound.SNIFF: 0.30,
-    Sound.GROAN: 0.60,
-    Sound.SCREAM: 0.35,
-    Sound.WHISPER: 0.40,
-    Sound.APPLAUSE: 0.50,
+    Sound.THROAT_CLEARING: 0.30,
+    Sound.SNEEZE: 0.45,
+    Sound.SNIFF: 0.20,
+    Sound.GROAN: 0.85,
+    Sound.SCREAM: 0.20,
+    Sound.WHISPER: 0.20,
+    Sound.APPLAUSE: 0.20,
 }
 """Of every sound that YAMNet tells from others. Its class "Wail, moan" does not: coughs, sneezes and screams reach 0.6 in it."""
 CONTEXT_THRESHOLDS: Final[Mapping[Surrounding, float]] = {Surrounding.MUSIC: 0.50, Surrounding.BACKGROUND: 0.20}

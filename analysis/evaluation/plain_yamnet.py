@@ -14,7 +14,7 @@ from analysis.engines.sounds import RULES, SoundEvent, columns
 from analysis.engines.yamnet import FRAME_SAMPLES, PATCH_FRAMES, Yamnet
 
 THRESHOLD: Final = 0.25
-"""The lowest that our own rules use, which favours it where sounds are soft."""
+"""Near the lowest of ours, which favours it where sounds are soft."""
 _HOP: Final = PATCH_FRAMES // 2 * FRAME_SAMPLES / SAMPLE_RATE
 _PATCH: Final = PATCH_FRAMES * FRAME_SAMPLES / SAMPLE_RATE
 

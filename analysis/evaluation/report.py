@@ -39,13 +39,15 @@ _HOW: Final = {
 class Measure:
     """`means` says in a sentence what the figure is; `more_is_better` tells a reader which way is good.
 
-    `statistic` is what an agreement is measured by; it answers None where pairs do not tell.
+    `statistic` is what an agreement is measured by; it answers None where pairs do not tell. A `baseline` is measured for
+    comparison alone: what it misses is not what the engine missed.
     """
 
     kind: Kind
     means: str
     more_is_better: bool = True
     statistic: Callable[[Sequence[Pair]], float | None] | None = None
+    baseline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,9 @@ def summarize(
         for group, value in groups:
             within = [outcome for outcome in own if outcome.groups.get(group) == value]
             figures.append(_figure(name, f"{group}: {value}", measure, within))
+    judged = [(one, measures[one.measure]) for one in every]
     missed = sorted(
-        {one.item for one in every if one.part != (one.whole if measures[one.measure].more_is_better else 0)}
+        {one.item for one, by in judged if not by.baseline and one.part != (one.whole if by.more_is_better else 0)}
     )
     return Report(task, about, measures, tuple(figures), tuple(missed))
 

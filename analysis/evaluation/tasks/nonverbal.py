@@ -12,7 +12,7 @@ Where the engine is YAMNet, plain YAMNet hears the same clips in the same run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from analysis.engines import nonverbal_choice
@@ -71,8 +71,8 @@ class NonverbalTask:
 
     @property
     def measures(self) -> Mapping[str, Measure]:
-        plain = {f"{name}{SUFFIX_OF_PLAIN}": measure for name, measure in _EVENTS.items()} if self._plain else {}
-        return {**_EVENTS, **plain, **_CONTEXT}
+        plain = {f"{name}{SUFFIX_OF_PLAIN}": replace(measure, baseline=True) for name, measure in _EVENTS.items()}
+        return {**_EVENTS, **(plain if self._plain else {}), **_CONTEXT}
 
     def about(self) -> Mapping[str, str]:
         return self._about
