@@ -29,12 +29,13 @@ from analysis.residents import MEGABYTE, Residents
 from consent.vocabulary import Scope
 
 if TYPE_CHECKING:
+    from analysis.engines.accent import TransformersAccent
     from analysis.engines.activity import SpeechActivity
     from analysis.engines.disfluency import DisfluencyReader
     from analysis.engines.emotion import EmotionEngine
     from analysis.engines.incongruence import WordingReader
-    from analysis.engines.nonverbal import NonverbalDetector
     from analysis.engines.prosody import ProsodyAnalyzer
+    from analysis.engines.sounds import NonverbalEngine
     from analysis.engines.states import StateAnalyzer
     from analysis.engines.transcription import Transcriber
     from analysis.engines.voices import VoiceEncoder
@@ -148,8 +149,8 @@ class Engines:
 
     @classmethod
     def slots(cls) -> "Mapping[str, Slot[Any]]":
-        """Every engine of the box by its name."""
-        return {name: slot for name, slot in vars(cls).items() if isinstance(slot, Slot)}
+        """Every engine of the box that has a model, by its name."""
+        return {name: slot for name, slot in vars(cls).items() if isinstance(slot, Slot) and slot.model_name}
 
     def warm(self, scopes: Iterable[Scope]) -> None:
         """Loads the engines that answer these scopes, so that the first recording need not wait for them."""
@@ -169,6 +170,7 @@ class Engines:
         Scope.LANGUAGE,
         Scope.PROSODY,
         Scope.EMOTION,
+        Scope.ACCENT,
         model="silero-vad",
     )
     def activity(self, entry: ModelEntry) -> "SpeechActivity":
@@ -189,11 +191,17 @@ class Engines:
 
         return VoiceEncoder.load(self.weights(entry), entry.identity())
 
-    @engine("analysis.engines.nonverbal", Scope.NONVERBAL, model="yamnet")
-    def nonverbal(self, entry: ModelEntry) -> "NonverbalDetector":
-        from analysis.engines.nonverbal import NonverbalDetector
+    @engine("analysis.engines.nonverbal_choice", Scope.NONVERBAL, setting="VOXGOV_SOUNDS_MODEL")
+    def nonverbal(self, entry: ModelEntry) -> "NonverbalEngine":
+        from analysis.engines.nonverbal_choice import load
 
-        return NonverbalDetector.load(self.weights(entry), entry.identity())
+        return load(entry, settings.VOXGOV_MODELS_DIR, allowed=self.allowed)
+
+    @engine("analysis.engines.accent", Scope.ACCENT, setting="VOXGOV_ACCENT_MODEL")
+    def accent(self, entry: ModelEntry) -> "TransformersAccent":
+        from analysis.engines.accent import load
+
+        return load(entry, settings.VOXGOV_MODELS_DIR, allowed=self.allowed)
 
     @engine("analysis.engines.prosody", Scope.PROSODY, model="prosody")
     def prosody(self, entry: ModelEntry) -> "ProsodyAnalyzer":

@@ -96,7 +96,7 @@ class ScopeOutsideRecording(AnalysisError):
 
 
 class ScopeWithoutEngine(AnalysisError):
-    """No engine of this version answers the scope; it is refused, never ignored."""
+    """No engine of this installation answers the scope; it is refused, never ignored."""
 
     code = "scope_without_engine"
 

@@ -60,7 +60,7 @@ def _hear(clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, 
         return checkpoints(stage, start + first * span, start + last * span)
 
     speech: Sequence[Stretch] = ()
-    if scopes & {Scope.DIARIZE, Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.PROSODY, Scope.EMOTION}:
+    if scopes & {Scope.DIARIZE, Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.PROSODY, Scope.EMOTION, Scope.ACCENT}:
         speech = box.activity.run(clip, part(Stage.LISTENING, 0.0, 0.05))
     found: list[Finding] = []
     if Scope.DIARIZE in scopes:
@@ -72,8 +72,12 @@ def _hear(clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, 
     # Words are for nobody who may not transcribe, whatever else they were recognized for.
     words = transcript if Scope.TRANSCRIBE in scopes else None
     if Scope.NONVERBAL in scopes:
-        events = box.nonverbal.run(clip, part(Stage.SOUNDS, 0.7, 0.8))
+        events = box.nonverbal.run(clip, part(Stage.SOUNDS, 0.7, 0.78))
         found.append(_finding(hearing, Scope.NONVERBAL, dataclasses.asdict(events), events.model))
+    if Scope.ACCENT in scopes:
+        one_voice = len(hearing.people) == 1
+        accent = box.accent.run(clip, speech, part(Stage.LISTENING, 0.78, 0.8), one_voice=one_voice)
+        found.append(_finding(hearing, Scope.ACCENT, dataclasses.asdict(accent), accent.model))
     if scopes & {Scope.PROSODY, Scope.EMOTION}:
         from analysis.engines.pitch import track
 

@@ -44,9 +44,8 @@ from vault.models import SealedBlob
 ENGINE_SCOPES: Final = frozenset(
     {Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.DIARIZE, Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION}
 )
-"""The scopes that an engine of this version answers."""
+"""The scopes that an engine of this version answers wherever it runs; `voice.accent` needs a model that somebody chose."""
 
-ACCEPTED_SCOPES: Final = ENGINE_SCOPES | {Scope.AUDIO_STORE}
 MAX_PARTICIPANTS: Final = 32
 CHUNK: Final = 64 * 1024
 RECEIVING_LEASE: Final = timedelta(minutes=10)
@@ -201,9 +200,10 @@ def audio_context(organization: str, recording: str, blob: str) -> SealContext:
 
 
 def _require_known_scopes(scopes: Sequence[Scope]) -> None:
-    without = sorted(scope.value for scope in set(scopes) - ACCEPTED_SCOPES)
+    accepted = ENGINE_SCOPES | {Scope.AUDIO_STORE} | ({Scope.ACCENT} if settings.VOXGOV_ACCENT_MODEL else set())
+    without = sorted(scope.value for scope in set(scopes) - accepted)
     if without:
-        raise ScopeWithoutEngine(f"no engine of this version answers {', '.join(without)}")
+        raise ScopeWithoutEngine(f"no engine of this installation answers {', '.join(without)}")
 
 
 def _make_recording(project: Project, code: str, submission: Submission, permit: Permit, actor: Actor) -> Recording:

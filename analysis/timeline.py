@@ -21,6 +21,7 @@ class SpanType(StrEnum):
     WORD = "word"
     SPEAKER_TURN = "speaker_turn"
     SOUND = "sound"
+    CONTEXT = "context"
     PAUSE = "pause"
     FILLED_PAUSE = "filled_pause"
     PROSODY = "prosody"
@@ -110,6 +111,9 @@ def _spans(result: "OpenedResult") -> Iterator[Span]:
         case Scope.NONVERBAL:
             for event in result.body["events"]:
                 yield _span(result, SpanType.SOUND, event, event["label"], event["score"])
+            # Results from before context was heard have none.
+            for stretch in result.body.get("context", ()):
+                yield _span(result, SpanType.CONTEXT, stretch, stretch["label"], stretch["score"])
         case Scope.PROSODY:
             yield from _prosody(result)
         case Scope.EMOTION:

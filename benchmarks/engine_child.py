@@ -65,6 +65,7 @@ def _voice(hertz: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.d
 def ours(way: str) -> Callable[[Prepared], Any]:
     """An engine of the box, as a worker loads it: its digests checked, its settings the worker's. `all` is every engine."""
     from analysis.engine_box import Engines, engines  # noqa: PLC0415
+    from analysis.engines.diarization import Diarizer  # noqa: PLC0415
     from analysis.engines.transcription import TranscriptionOptions  # noqa: PLC0415
     from analysis.listening import listen  # noqa: PLC0415
     from analysis.plan import Hearing  # noqa: PLC0415
@@ -80,6 +81,10 @@ def ours(way: str) -> Callable[[Prepared], Any]:
         transcript = box.transcriber.run(clip, box.activity.run(clip), TranscriptionOptions(), no_checkpoint)
         return " ".join(utterance.text for utterance in transcript.utterances)
 
+    def diarization(given: Prepared) -> int:
+        with box.voices.held() as encoder:
+            return Diarizer(encoder).run(given.spoken.clip, given.speech, no_checkpoint).summary.speakers
+
     def every(given: Prepared) -> int:
         hearing = Hearing((0,), (person,), served)
         return len(listen([given.spoken.clip.samples], [hearing], lambda *_: no_checkpoint))
@@ -88,6 +93,7 @@ def ours(way: str) -> Callable[[Prepared], Any]:
         "activity": (["activity"], lambda given: len(box.activity.run(given.spoken.clip))),
         "asr": (["activity", "transcriber"], asr),
         "nonverbal": (["nonverbal"], lambda given: _labels(box.nonverbal.run(given.spoken.clip, no_checkpoint).events)),
+        "diarization": (["voices"], diarization),
         "prosody": (
             ["prosody"],
             lambda given: box.prosody.run(given.spoken.clip, given.speech, no_checkpoint).contour.hertz,
@@ -119,19 +125,13 @@ def faster_whisper(*, word_times: bool) -> Callable[[Prepared], str]:
 
 
 def plain_yamnet() -> Callable[[Prepared], list[str]]:
-    """The network as it was published, every 0.48 s, with the thresholds of ours on its highest scores."""
-    from analysis.engines.nonverbal import RULES  # noqa: PLC0415
+    """The network as it was published: every 0.48 s, one threshold for every sound."""
     from analysis.engines.yamnet import Yamnet  # noqa: PLC0415
+    from analysis.evaluation import plain_yamnet as plain  # noqa: PLC0415
     from voxgov.environment import models_dir  # noqa: PLC0415
 
     network = Yamnet.load(models_dir() / "yamnet")
-
-    def run(given: Prepared) -> list[str]:
-        scores = network.reference_scores(given.spoken.clip.samples).max(axis=0)
-        best = {rule: max(scores[network.class_names.index(name)] for name in rule.classes) for rule in RULES}
-        return [rule.sound.value for rule, score in best.items() if score >= rule.threshold]
-
-    return run
+    return lambda given: _labels(plain.events(network, given.spoken.clip))
 
 
 OTHERS: Final[Mapping[str, Callable[[], Callable[[Prepared], Any]]]] = {

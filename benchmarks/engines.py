@@ -19,7 +19,7 @@ from benchmarks.figures import Figure, Say
 from benchmarks.raw_whisper import ROOT, word_error_rate
 
 PACKAGES = ("faster-whisper", "ctranslate2", "torch", "onnxruntime")
-ENGINES: Final = ("activity", "nonverbal", "prosody", "disfluency", "emotion", "states")
+ENGINES: Final = ("activity", "nonverbal", "diarization", "prosody", "disfluency", "emotion", "states")
 """Those that nothing is compared with in speed."""
 SHORT_ROUNDS: Final = 5
 ROUNDS: Final = 3

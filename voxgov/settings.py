@@ -244,7 +244,10 @@ VOXGOV_THREADS = environment.integer("VOXGOV_THREADS", 2)
 VOXGOV_ENGINES_MB = environment.integer("VOXGOV_ENGINES_MB", 2000)
 VOXGOV_ASR_MODEL = environment.text("VOXGOV_ASR_MODEL", "whisper-base")
 VOXGOV_RECOGNIZERS = environment.words("VOXGOV_RECOGNIZERS")
+VOXGOV_SOUNDS_MODEL = environment.text("VOXGOV_SOUNDS_MODEL", "yamnet")
 VOXGOV_EMOTION_MODEL = environment.text("VOXGOV_EMOTION_MODEL", "acoustic-arousal")
+# Without one, `voice.accent` is refused.
+VOXGOV_ACCENT_MODEL = environment.text("VOXGOV_ACCENT_MODEL", "")
 # A manifest of the operator's own models, in the form of analysis/engines/models.toml.
 VOXGOV_OWN_MODELS = environment.text("VOXGOV_OWN_MODELS", "")
 # Models under a non-commercial or unclear licence that the operator may use all the same, by name.
@@ -262,6 +265,7 @@ VOXGOV_RECORDED: dict[str, Any] = {
         "AXES_FAILURE_LIMIT",
         "DEBUG",
         "MIDDLEWARE",
+        "VOXGOV_ACCENT_MODEL",
         "VOXGOV_ALLOWED_MODELS",
         "VOXGOV_ASR_MODEL",
         "VOXGOV_AUDIT_DAYS",
@@ -272,6 +276,7 @@ VOXGOV_RECORDED: dict[str, Any] = {
         "VOXGOV_MAX_AUDIO_BYTES",
         "VOXGOV_RECOGNIZERS",
         "VOXGOV_SECOND_FACTOR",
+        "VOXGOV_SOUNDS_MODEL",
         "VOXGOV_STREAMS",
         "VOXGOV_STREAMS_PER_CLIENT",
         "VOXGOV_WEBHOOK_LOOPBACK",

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from analysis.engines.arousal import HIGH, LOW
+from analysis.engines.audio_classifier import Device
 from analysis.engines.clip import SAMPLE_RATE, Checkpoint, Clip, ModelIdentity, Stretch
 from analysis.engines.emotion import (
     SHORTEST_WINDOW,
@@ -30,7 +31,7 @@ from analysis.engines.emotion import (
     unknown_window,
     windows,
 )
-from analysis.engines.emotion_transformers import Device, EmotionModelUnloadable
+from analysis.engines.emotion_transformers import EmotionModelUnloadable
 from analysis.engines.pitch import Track
 
 WEIGHTS = "model.safetensors"

@@ -3,12 +3,13 @@ and as JSON.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from analysis.evaluation.confidence import bootstrap, wilson
+from analysis.evaluation.agreement import Pair
+from analysis.evaluation.confidence import bootstrap, byar, resampled, wilson
 from analysis.evaluation.detection import Trial, equal_error_rate, least_cost, measured
 
 ALL: Final = "all"
@@ -21,23 +22,33 @@ class Kind(StrEnum):
     """Successes among separate trials; Wilson's interval."""
     RATIO = "ratio"
     """A sum over a sum; bootstrap over items."""
+    RATE = "rate"
+    """Separate events in time; Byar's interval."""
+    AGREEMENT = "agreement"
+    """A statistic of pairs of truth and answer; bootstrap over items."""
     EQUAL_ERROR = "equal error"
     """Of scores: where as many are missed as wrongly accepted; bootstrap over items."""
     LEAST_COST = "least cost"
     """Of scores: the least detection cost over all thresholds; bootstrap over items."""
 
 
-_HOW: Final = {Kind.SHARE: "Wilson"}
+_HOW: Final = {Kind.SHARE: "Wilson", Kind.RATE: "Byar"}
 _OF_SCORES: Final = {Kind.EQUAL_ERROR: equal_error_rate, Kind.LEAST_COST: least_cost}
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """`means` says in a sentence what the figure is; `more_is_better` tells a reader which way is good."""
+    """`means` says in a sentence what the figure is; `more_is_better` tells a reader which way is good.
+
+    `statistic` is what an agreement is measured by; it answers None where pairs do not tell. A `baseline` is measured for
+    comparison alone: what it misses is not what the engine missed.
+    """
 
     kind: Kind
     means: str
     more_is_better: bool = True
+    statistic: Callable[[Sequence[Pair]], float | None] | None = None
+    baseline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,8 @@ class Outcome:
 
     Towards a measure of scores, `part` is the score and `whole` 1.0 where it should be high, 0.0 where it should be low.
 
-    `abstained`: the item got no answer; what that costs is in `part` and `whole`, and it is counted besides.
+    `abstained`: the item got no answer; what that costs is in `part` and `whole`, and it is counted besides. `pair` is for an
+    agreement, where `part` of `whole` counts answers.
     """
 
     item: str
@@ -55,6 +67,7 @@ class Outcome:
     whole: float
     groups: Mapping[str, str] = field(default_factory=dict)
     abstained: bool = False
+    pair: Pair | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +133,9 @@ def summarize(
         for group, value in groups:
             within = [outcome for outcome in own if outcome.groups.get(group) == value]
             figures.append(_figure(name, f"{group}: {value}", measure, within))
-    judged = [one for one in every if measures[one.measure].kind not in _OF_SCORES]
+    judged = [(one, by) for one in every if (by := measures[one.measure]).kind not in _OF_SCORES]
     missed = sorted(
-        {one.item for one in judged if one.part != (one.whole if measures[one.measure].more_is_better else 0)}
+        {one.item for one, by in judged if not by.baseline and one.part != (one.whole if by.more_is_better else 0)}
     )
     return Report(task, about, measures, tuple(figures), tuple(missed))
 
@@ -131,15 +144,25 @@ def _figure(name: str, group: str, measure: Measure, outcomes: Sequence[Outcome]
     if measure.kind in _OF_SCORES:
         return _figure_of_scores(name, group, measure, outcomes)
     part, whole = sum(one.part for one in outcomes), sum(one.whole for one in outcomes)
+    value = part / whole if whole else None
     by_item: dict[str, tuple[float, float]] = {}
     for one in outcomes:
         before = by_item.get(one.item, (0.0, 0.0))
         by_item[one.item] = (before[0] + one.part, before[1] + one.whole)
-    low, high = wilson(part, whole) if measure.kind is Kind.SHARE else bootstrap(list(by_item.values()))
+    if measure.statistic is not None:
+        pairs = [one.pair for one in outcomes if one.pair is not None]
+        value = measure.statistic(pairs)
+        low, high = resampled(pairs, measure.statistic) or (-math.inf, math.inf)
+    elif measure.kind is Kind.SHARE:
+        low, high = wilson(part, whole)
+    elif measure.kind is Kind.RATE:
+        low, high = byar(part, whole)
+    else:
+        low, high = bootstrap(list(by_item.values()))
     return Figure(
         measure=name,
         group=group,
-        value=part / whole if whole else None,
+        value=value,
         low=low,
         high=high,
         part=part,

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from analysis.engines.manifest import Manifest, load_manifest, with_own
 from analysis.evaluation.corpus import Corpus
 from analysis.evaluation.report import Measure, Outcome, Report, summarize
 
 TASKS: Final[Mapping[str, str]] = {
     "asr": "analysis.evaluation.tasks.asr",
     "diarization": "analysis.evaluation.tasks.diarization",
+    "emotion": "analysis.evaluation.tasks.emotion",
+    "nonverbal": "analysis.evaluation.tasks.nonverbal",
     "redaction": "analysis.evaluation.tasks.redaction",
     "speaker": "analysis.evaluation.tasks.speaker",
 }
@@ -23,11 +26,19 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a task may need to load its engine."""
+    """What a task may need to load its engine. `own_models` is a manifest of one's own models, beside those that are shipped."""
 
     models: Path
     asr_model: str
     threads: int
+    sounds_model: str = "yamnet"
+    emotion_model: str = "acoustic-arousal"
+    own_models: Path | None = None
+
+    def manifest(self) -> Manifest:
+        """Raises `ManifestInvalid`."""
+        shipped = load_manifest()
+        return with_own(shipped, self.own_models) if self.own_models is not None else shipped
 
 
 class Task(Protocol):

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from analysis.engines.clip import Clip, Stretch, no_checkpoint
+from analysis.engines.clip import Clip, ModelIdentity, Stretch, no_checkpoint
 from analysis.engines.disfluency import DisfluencyReader
 from analysis.engines.emotion import ExpressedValence, ValenceWindow
 from analysis.engines.prosody import ProsodyAnalyzer
+from analysis.engines.sounds import ContextStretch, NonverbalEvents, Sound, SoundEvent, Surrounding
 from analysis.engines.turns import Basis, Diarization, Turn, by_declaration, summary
 from analysis.reading import OpenedResult, ResultsView
 from analysis.timeline import Span, SpanType, assemble
@@ -91,6 +92,18 @@ def test_turns_are_spans_with_their_speaker_and_no_score_where_it_is_declared() 
     declared = by_declaration(Clip(np.zeros(16_000, np.float32)), [Stretch(0.2, 0.9)], model)
     (span,) = spans(Scope.DIARIZE, declared)
     assert (span.start, span.end, span.label, span.score) == (0.2, 0.9, "speaker 1", None)
+
+
+def test_what_surrounds_people_is_context_and_no_sound_of_anybody() -> None:
+    model = ModelIdentity("m", "1", "0" * 64, "MIT", "permissive", False)
+    answer = NonverbalEvents(
+        (SoundEvent(Sound.COUGH, 3.0, 3.4, 0.8),), (ContextStretch(Surrounding.MUSIC, 0.0, 9.0, 0.9),), model
+    )
+    found = spans(Scope.NONVERBAL, answer)
+    assert [(span.type, span.label, span.score) for span in found] == [
+        (SpanType.CONTEXT, "music", 0.9),
+        (SpanType.SOUND, "cough", 0.8),
+    ]
 
 
 def test_valence_by_itself_is_a_span_of_expression() -> None:

@@ -147,14 +147,16 @@ def test_eu_ai_act_50_3_allows_when_people_were_told_before() -> None:
 @pytest.mark.parametrize("shown", [None, NOON, NOON + timedelta(seconds=1)])
 def test_eu_ai_act_50_3_denies_when_they_were_not_or_only_afterwards(shown: datetime | None) -> None:
     assert says(TOLD, case(Scope.EMOTION, exposure_notice_shown_at=shown)) == "deny"
+    assert says(TOLD, case(Scope.ACCENT, exposure_notice_shown_at=shown)) == "deny"
     assert says(TOLD, case(Scope.TRANSCRIBE, exposure_notice_shown_at=shown)) == "allow"
 
 
 def test_eu_ai_act_50_3_is_asked_by_the_gate() -> None:
     world = make_world()
-    world.consent(Scope.EMOTION)
-    assert reasons(world, Scope.EMOTION) == []
-    assert reasons(world, Scope.EMOTION, exposure_notice_shown_at=None) == [("law", "eu-ai-act-50-3")]
+    for scope in (Scope.EMOTION, Scope.ACCENT):
+        world.consent(scope)
+        assert reasons(world, scope) == []
+        assert reasons(world, scope, exposure_notice_shown_at=None) == [("law", "eu-ai-act-50-3")]
 
 
 # GDPR art. 9: special categories

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from analysis.engines.activity import SpeechActivity
-from analysis.engines.clip import Clip, no_checkpoint
-from analysis.engines.manifest import load_manifest
+from analysis.engines.clip import no_checkpoint
 from analysis.engines.transcription import Transcriber, TranscriptionOptions
 from analysis.evaluation.corpus import Corpus, CorpusInvalid
+from analysis.evaluation.hearing import hear
 from analysis.evaluation.report import Kind, Measure, Outcome
-from analysis.evaluation.sound import decoded
 from analysis.evaluation.task import Progress, Setup
 from analysis.evaluation.words import edits, normalized
 
@@ -29,7 +28,7 @@ _LENGTHS: Final = ((5.0, "under 5 s"), (15.0, "5 to 15 s"), (60.0, "15 to 60 s")
 
 
 def make(setup: Setup) -> "AsrTask":
-    entry = load_manifest().model(setup.asr_model)
+    entry = setup.manifest().model(setup.asr_model)
     identity = entry.identity()
     transcriber = Transcriber.load(entry.verified(setup.models), identity, threads=setup.threads)
     model = f"{identity.name} {identity.version}, SHA-256 {identity.digest}"
@@ -64,14 +63,13 @@ class AsrTask:
 
     def _heard(self, audio: Path) -> tuple[str, float]:
         """The words of all channels, one after another, and the clip's seconds."""
-        sound = decoded(audio)
+        heard = hear(audio)
         texts = []
-        for samples in sound.channels:
-            clip = Clip(samples)
+        for clip in heard.clips:
             speech = self._activity.run(clip, no_checkpoint)
             transcript = self._transcriber.run(clip, speech, TranscriptionOptions(), no_checkpoint)
             texts += [utterance.text for utterance in transcript.utterances]
-        return " ".join(texts), sound.duration
+        return " ".join(texts), heard.duration
 
 
 def _length(seconds: float) -> str:

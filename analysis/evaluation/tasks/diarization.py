@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from analysis.engines.activity import SpeechActivity
 from analysis.engines.clip import Clip, ModelIdentity, no_checkpoint
 from analysis.engines.diarization import Diarizer
@@ -19,8 +17,8 @@ from analysis.engines.manifest import load_manifest
 from analysis.engines.turns import UNKNOWN
 from analysis.engines.voices import VoiceEncoder
 from analysis.evaluation.corpus import Corpus, CorpusInvalid, Item
+from analysis.evaluation.hearing import hear
 from analysis.evaluation.report import Kind, Measure, Outcome
-from analysis.evaluation.sound import decoded
 from analysis.evaluation.speaking import Spoken, errors
 from analysis.evaluation.task import Progress, Setup
 
@@ -74,7 +72,7 @@ class DiarizationTask:
             progress(number / len(clips))
 
     def _found(self, audio: Path) -> list[Spoken]:
-        clip = Clip(np.mean(np.stack(decoded(audio).channels), axis=0, dtype=np.float32))
+        clip = Clip(hear(audio).mixed)
         found = self._diarizer.run(clip, self._activity.run(clip), no_checkpoint)
         return [Spoken(turn.start, turn.end, None if turn.speaker == UNKNOWN else turn.speaker) for turn in found.turns]
 

@@ -10,14 +10,12 @@ from itertools import permutations
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from analysis.engines.manifest import load_manifest
 from analysis.engines.voices import SAME_VOICE, Embedding, VoiceEncoder, similarity
 from analysis.evaluation.corpus import Corpus, CorpusInvalid, Item
 from analysis.evaluation.detection import PRIOR
+from analysis.evaluation.hearing import hear
 from analysis.evaluation.report import Kind, Measure, Outcome
-from analysis.evaluation.sound import decoded
 from analysis.evaluation.task import Progress, Setup
 
 MEASURES: Final[Mapping[str, Measure]] = {
@@ -66,7 +64,7 @@ class SpeakerTask:
 
     def _embedding(self, audio: Path) -> Embedding | None:
         """Of all channels mixed."""
-        return self._encoder.embed(np.mean(np.stack(decoded(audio).channels), axis=0, dtype=np.float32))
+        return self._encoder.embed(hear(audio).mixed)
 
 
 def _judged(enrolled: Item, one: Embedding | None, item: Item, other: Embedding | None) -> Iterator[Outcome]:

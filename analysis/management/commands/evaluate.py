@@ -32,7 +32,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["task"]
-        setup = Setup(settings.VOXGOV_MODELS_DIR, settings.VOXGOV_ASR_MODEL, settings.VOXGOV_THREADS)
+        setup = Setup(
+            models=settings.VOXGOV_MODELS_DIR,
+            asr_model=settings.VOXGOV_ASR_MODEL,
+            threads=settings.VOXGOV_THREADS,
+            sounds_model=settings.VOXGOV_SOUNDS_MODEL,
+            emotion_model=settings.VOXGOV_EMOTION_MODEL,
+            own_models=Path(settings.VOXGOV_OWN_MODELS) if settings.VOXGOV_OWN_MODELS else None,
+        )
         try:
             corpus = Corpus.read(options["corpus"])
             report = evaluate(name, make(name, setup), corpus, self._progress)

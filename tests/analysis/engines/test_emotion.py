@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
+from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
 
 from analysis.engines import emotion
 from analysis.engines.clip import SAMPLE_RATE, Clip, ModelIdentity, Stretch, no_checkpoint
 from analysis.engines.emotion import UNKNOWN, AcousticArousal, EmotionEngine, ExpressedEmotion, windows
 from analysis.engines.emotion_transformers import EmotionModelUnloadable, TransformersEmotion
+from tests.analysis.engines.checkpoints import edit, tiny
 from tests.analysis.engines.signals import clip, noise, read, silence, syllables
 
 IDENTITY = ModelIdentity("tiny", "1", "0" * 64, "Apache-2.0", "permissive", False)
@@ -148,43 +149,9 @@ def test_windows_join_close_stretches_and_cut_long_ones() -> None:
 # The transformers engine
 
 
-def tiny(directory: Path, *, labels: list[str] = LABELS, safe: bool = True, rate: int = SAMPLE_RATE) -> Path:
-    """A checkpoint in the library's own format, as small as the architecture allows."""
-    torch.manual_seed(3)
-    config = Wav2Vec2Config(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        conv_dim=(8, 8),
-        conv_kernel=(10, 8),
-        conv_stride=(8, 8),
-        num_conv_pos_embeddings=4,
-        num_conv_pos_embedding_groups=2,
-        classifier_proj_size=8,
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-    )
-    model = Wav2Vec2ForSequenceClassification(config)
-    directory.mkdir(exist_ok=True)
-    extractor = Wav2Vec2FeatureExtractor(sampling_rate=rate)  # type: ignore[no-untyped-call]  # the library's own gap
-    extractor.save_pretrained(directory)
-    if safe:
-        model.save_pretrained(directory)
-    else:
-        config.architectures = ["Wav2Vec2ForSequenceClassification"]
-        config.save_pretrained(directory)
-        torch.save(model.state_dict(), directory / "pytorch_model.bin")
-    return directory
-
-
-def edit(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
-
-
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny(tmp_path_factory.mktemp("models") / "tiny")
+    return tiny(tmp_path_factory.mktemp("models") / "tiny", LABELS)
 
 
 def test_a_checkpoint_in_the_librarys_format_is_loaded_and_run(directory: Path, reading: Clip) -> None:
@@ -254,30 +221,30 @@ def refusal(directory: Path) -> str:
 
 
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:
-    pickled = tiny(tmp_path / "pickled", safe=False)
+    pickled = tiny(tmp_path / "pickled", LABELS, safe=False)
     assert (pickled / "pytorch_model.bin").is_file()
     refusal(pickled)
 
 
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
 def test_a_model_that_wants_code_of_its_own_is_refused(tmp_path: Path, name: str) -> None:
-    wanting = tiny(tmp_path / "wanting")
+    wanting = tiny(tmp_path / "wanting", LABELS)
     (wanting / "own.py").write_text("raise SystemExit('this code ran')", encoding="utf-8")
     edit(wanting / name, auto_map={"AutoModelForAudioClassification": "own.Model", "AutoFeatureExtractor": "own.Own"})
     assert "code of its own" in refusal(wanting)
 
 
 def test_a_model_whose_head_is_not_in_the_file_is_refused(tmp_path: Path) -> None:
-    headless = tiny(tmp_path / "headless")
+    headless = tiny(tmp_path / "headless", LABELS)
     Wav2Vec2ForSequenceClassification.from_pretrained(headless).wav2vec2.save_pretrained(headless)
     edit(headless / "config.json", architectures=["Wav2Vec2ForSequenceClassification"])
     assert "lacks weights" in refusal(headless)
 
 
 def test_labels_without_names_another_rate_and_several_labels_are_refused(tmp_path: Path) -> None:
-    assert "name its labels" in refusal(tiny(tmp_path / "unnamed", labels=["LABEL_0", "LABEL_1"]))
-    assert "8000 Hz" in refusal(tiny(tmp_path / "narrow", rate=8_000))
-    several = tiny(tmp_path / "several")
+    assert "name its labels" in refusal(tiny(tmp_path / "unnamed", ["LABEL_0", "LABEL_1"]))
+    assert "8000 Hz" in refusal(tiny(tmp_path / "narrow", LABELS, rate=8_000))
+    several = tiny(tmp_path / "several", LABELS)
     edit(several / "config.json", problem_type="multi_label_classification")
     assert "one label" in refusal(several)
 
@@ -285,7 +252,7 @@ def test_labels_without_names_another_rate_and_several_labels_are_refused(tmp_pa
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
 @pytest.mark.parametrize("content", [None, b"", b"{"])
 def test_missing_and_damaged_files_are_typed_errors(tmp_path: Path, name: str, content: bytes | None) -> None:
-    spoiled = tiny(tmp_path / "spoiled")
+    spoiled = tiny(tmp_path / "spoiled", LABELS)
     (spoiled / name).unlink()
     if content is not None:
         (spoiled / name).write_bytes(content)

@@ -13,7 +13,8 @@ from analysis.engines.emotion_dimensions import TransformersDimensions
 from analysis.engines.emotion_transformers import TransformersEmotion
 from analysis.engines.transcription_decoding import WhisperRuntime
 from analysis.engines.yamnet import Yamnet
-from tests.analysis.engines.test_emotion import IDENTITY, tiny
+from tests.analysis.engines.checkpoints import tiny
+from tests.analysis.engines.test_emotion import IDENTITY
 from tests.analysis.engines.test_emotion_dimensions import mean_pooled
 from tests.conftest import ROOT
 
@@ -40,14 +41,14 @@ def torchs(payload: Payload) -> bytes:
 
 
 def categories(directory: Path, content: bytes) -> None:
-    tiny(directory)
+    tiny(directory, ["angry", "calm"])
     (directory / "model.safetensors").unlink()
     (directory / "pytorch_model.bin").write_bytes(content)
     TransformersEmotion.load(directory, IDENTITY, device="cpu")
 
 
 def categories_in_disguise(directory: Path, content: bytes) -> None:
-    tiny(directory)
+    tiny(directory, ["angry", "calm"])
     (directory / "model.safetensors").write_bytes(content)
     TransformersEmotion.load(directory, IDENTITY, device="cpu")
 
