@@ -147,8 +147,8 @@ class Engines:
 
     @classmethod
     def slots(cls) -> "Mapping[str, Slot[Any]]":
-        """Every engine of the box by its name."""
-        return {name: slot for name, slot in vars(cls).items() if isinstance(slot, Slot)}
+        """Every engine of the box by its name, but those whose setting names no model: they are off."""
+        return {name: slot for name, slot in vars(cls).items() if isinstance(slot, Slot) and slot.model_name}
 
     def warm(self, scopes: Iterable[Scope]) -> None:
         """Loads the engines that answer these scopes, so that the first recording need not wait for them."""
