@@ -149,7 +149,7 @@ class Engines:
 
     @classmethod
     def slots(cls) -> "Mapping[str, Slot[Any]]":
-        """Every engine of the box that has a model, by its name."""
+        """Every engine of the box by its name, but those whose setting names no model: they are off."""
         return {name: slot for name, slot in vars(cls).items() if isinstance(slot, Slot) and slot.model_name}
 
     def warm(self, scopes: Iterable[Scope]) -> None:

@@ -38,6 +38,8 @@ def test_every_engine_runs_a_model_of_the_manifest_and_says_which_setting_choose
         assert slot.name == name
         assert slot.serves & set(manifest.model(slot.model_name).scopes)
     assert slots["transcriber"].setting == "VOXGOV_ASR_MODEL"
+    with override_settings(VOXGOV_EMOTION_MODEL=""):
+        assert "emotion" not in Engines.slots(), "a setting that names no model turns its engine off"
     with override_settings(VOXGOV_ASR_MODEL="whisper-tiny-en"):
         assert slots["transcriber"].model_name == "whisper-tiny-en"
 
