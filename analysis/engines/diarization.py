@@ -2,8 +2,8 @@
 
 Windows of speech become embeddings (`voices`), embeddings become clusters (`clustering`), and each tenth of a second goes to the
 voice that it is most like, along the path that changes voice only where that pays (Viterbi). Speech that is like two voices alike,
-or like none, or too short to tell, is said to be somebody's, and no more: unknown is an answer. Where two speak at once, it mostly
-sounds like the louder one, and is said to be theirs: overlap is not found. What is answered is declared in `turns`.
+or like none, is said to be somebody's, and no more: unknown is an answer. Where two speak at once, it mostly sounds like the louder
+one, and is said to be theirs: overlap is not found. What is answered is declared in `turns`.
 
 Embeddings are biometric templates: they are made, compared and dropped in here, and no number of one is in the answer.
 """
