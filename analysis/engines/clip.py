@@ -3,8 +3,8 @@
 Decoding lives in `analysis/decode.py`; what an engine finds is declared beside that engine.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,9 +56,15 @@ class Stretch:
         return self.end - self.start
 
 
+Parameter = str | int | float | bool | None
+"""What an engine is told beside the sound: a number, a name or a switch."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Which model made a result, as every result names it. `digest` is SHA-256 (hex) over what was loaded."""
+    """Which model made a result, as every result names it. `digest` is SHA-256 (hex) over what was loaded; `parameters` are
+    what the engine ran with, as far as its digest does not cover them: two results with equal identities were made alike.
+    """
 
     name: str
     version: str
@@ -66,3 +72,8 @@ class ModelIdentity:
     licence: str
     licence_class: str
     validated: bool
+    parameters: Mapping[str, Parameter] = field(default_factory=dict, hash=False)
+
+    def ran_with(self, **parameters: Parameter) -> "ModelIdentity":
+        """The same model with these parameters beside those that it had."""
+        return replace(self, parameters={**self.parameters, **parameters})
