@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from analysis.engines.prosody import ProsodyAnalyzer
     from analysis.engines.states import StateAnalyzer
     from analysis.engines.transcription import Transcriber, Transcript
+    from analysis.transcription_hints import Hints
 
 Checkpoints = Callable[[Stage, float, float], Checkpoint]
 """Makes the checkpoint for one stage, which spans a part of the job's progress."""
@@ -67,12 +68,10 @@ class Engines:
 
     @cached_property
     def transcriber(self) -> "Transcriber":
-        from analysis.engines.transcription import Transcriber
+        from analysis.engines.transcription_choice import load
 
         entry = self._manifest.model(settings.VOXGOV_ASR_MODEL)
-        return Transcriber.load(
-            entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity(), threads=settings.VOXGOV_THREADS
-        )
+        return load(entry, settings.VOXGOV_MODELS_DIR, threads=settings.VOXGOV_THREADS)
 
     @cached_property
     def nonverbal(self) -> "NonverbalDetector":
@@ -115,22 +114,31 @@ class Engines:
 @lru_cache(maxsize=1)
 def engines() -> Engines:
     """This process's engines."""
+    return Engines(manifest_in_force())
+
+
+def manifest_in_force() -> Manifest:
+    """The shipped models and the operator's own."""
     shipped = load_manifest()
-    return Engines(with_own(shipped, Path(settings.VOXGOV_OWN_MODELS)) if settings.VOXGOV_OWN_MODELS else shipped)
+    return with_own(shipped, Path(settings.VOXGOV_OWN_MODELS)) if settings.VOXGOV_OWN_MODELS else shipped
 
 
-def listen(channels: Sequence[Samples], hearings: Sequence[Hearing], checkpoints: Checkpoints) -> list[Finding]:
+def listen(
+    channels: Sequence[Samples], hearings: Sequence[Hearing], checkpoints: Checkpoints, hints: "Hints"
+) -> list[Finding]:
     """Runs, on each hearing, the engines whose scopes it permits, and nothing else. Between 0.1 and 0.95 of the job."""
     found: list[Finding] = []
     span = 0.85 / max(1, len(hearings))
     for index, hearing in enumerate(hearings):
         start = 0.1 + index * span
         clip = Clip(_mix([channels[channel] for channel in hearing.channels]))
-        found.extend(_hear(clip, hearing, checkpoints, start, span))
+        found.extend(_hear(clip, hearing, checkpoints, start, span, hints=hints))
     return found
 
 
-def _hear(clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, span: float) -> list[Finding]:
+def _hear(
+    clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, span: float, *, hints: "Hints"
+) -> list[Finding]:
     box = engines()
     scopes = hearing.scopes
 
@@ -138,13 +146,17 @@ def _hear(clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, 
         return checkpoints(stage, start + first * span, start + last * span)
 
     speech: Sequence[Stretch] = ()
-    if scopes & {Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.PROSODY, Scope.EMOTION}:
+    if scopes & {Scope.TRANSCRIBE, Scope.TRANSLATE, Scope.LANGUAGE, Scope.PROSODY, Scope.EMOTION}:
         speech = box.activity.run(clip, part(Stage.LISTENING, 0.0, 0.1))
     found: list[Finding] = []
     transcript = None
     if scopes & {Scope.TRANSCRIBE, Scope.LANGUAGE}:
-        transcript, heard = _transcribe(box, clip, speech, hearing, part(Stage.TRANSCRIBING, 0.1, 0.7))
+        until = 0.4 if Scope.TRANSLATE in scopes else 0.7
+        transcript, heard = _transcribe(box, clip, speech, hearing, part(Stage.TRANSCRIBING, 0.1, until), hints=hints)
         found.extend(heard)
+    if Scope.TRANSLATE in scopes:
+        since = 0.1 if transcript is None else 0.4
+        found.append(_translate(box, clip, speech, hearing, part(Stage.TRANSCRIBING, since, 0.7), hints=hints))
     # Words are for nobody who may not transcribe, whatever else they were recognized for.
     words = transcript if Scope.TRANSCRIBE in scopes else None
     if Scope.NONVERBAL in scopes:
@@ -212,20 +224,38 @@ def _express(box: Engines, heard: _Heard, first: Checkpoint, second: Checkpoint)
 
 
 def _transcribe(
-    box: Engines, clip: Clip, speech: Sequence[Stretch], hearing: Hearing, checkpoint: Checkpoint
+    box: Engines, clip: Clip, speech: Sequence[Stretch], hearing: Hearing, checkpoint: Checkpoint, *, hints: "Hints"
 ) -> "tuple[Transcript, list[Finding]]":
-    """One pass gives words and language; each is kept only under its own scope."""
+    """One pass gives words and language; each is kept only under its own scope. A language that was given was not heard."""
     from analysis.engines.transcription import TranscriptionOptions
 
-    transcript = box.transcriber.run(clip, speech, TranscriptionOptions(), checkpoint)
+    options = TranscriptionOptions(language=hints.language, prompt=hints.prompt, hot_words=hints.hot_words)
+    transcript = box.transcriber.run(clip, speech, options, checkpoint)
     body = dataclasses.asdict(transcript)
-    language = {"language": body.pop("language"), "language_probability": body.pop("language_probability")}
+    language = {
+        "language": body.pop("language"),
+        "language_probability": body.pop("language_probability"),
+        "detected": hints.language is None,
+    }
     found = []
     if Scope.TRANSCRIBE in hearing.scopes:
         found.append(_finding(hearing, Scope.TRANSCRIBE, body, transcript.model))
     if Scope.LANGUAGE in hearing.scopes:
         found.append(_finding(hearing, Scope.LANGUAGE, language, transcript.model))
     return transcript, found
+
+
+def _translate(
+    box: Engines, clip: Clip, speech: Sequence[Stretch], hearing: Hearing, checkpoint: Checkpoint, *, hints: "Hints"
+) -> Finding:
+    """A pass of its own, from the sound and not from the transcript, so that it rests on nothing else. Which language it was put
+    into English from is not said: that is another scope's. The prompt is in that language, and left out."""
+    from analysis.engines.transcription import TranscriptionOptions
+
+    options = TranscriptionOptions(task="translate", language=hints.language, hot_words=hints.hot_words)
+    translation = box.transcriber.run(clip, speech, options, checkpoint)
+    body = {"utterances": [dataclasses.asdict(utterance) for utterance in translation.utterances]}
+    return _finding(hearing, Scope.TRANSLATE, body, translation.model)
 
 
 def _finding(hearing: Hearing, scope: Scope, body: dict[str, Any], model: ModelIdentity, *also: Scope) -> Finding:

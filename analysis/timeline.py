@@ -18,6 +18,7 @@ UNKNOWN = "unknown"
 
 class SpanType(StrEnum):
     UTTERANCE = "utterance"
+    TRANSLATION = "translation"
     WORD = "word"
     SOUND = "sound"
     PAUSE = "pause"
@@ -103,6 +104,9 @@ def _spans(result: "OpenedResult") -> Iterator[Span]:
     match result.scope:
         case Scope.TRANSCRIBE:
             yield from _transcript(result)
+        case Scope.TRANSLATE:
+            for utterance in result.body["utterances"]:
+                yield _span(result, SpanType.TRANSLATION, utterance, utterance["text"], None)
         case Scope.NONVERBAL:
             for event in result.body["events"]:
                 yield _span(result, SpanType.SOUND, event, event["label"], event["score"])
