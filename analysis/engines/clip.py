@@ -75,5 +75,8 @@ class ModelIdentity:
     parameters: Mapping[str, Parameter] = field(default_factory=dict, hash=False)
 
     def ran_with(self, **parameters: Parameter) -> "ModelIdentity":
-        """The same model with these parameters beside those that it had."""
+        """The same model with these parameters beside those that it had.
+
+        They are kept in the clear, beside a sealed result: nothing of what was said, or of who said it, may be among them.
+        """
         return replace(self, parameters={**self.parameters, **parameters})

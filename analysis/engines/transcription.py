@@ -100,13 +100,15 @@ class TranscriptionOptions:
             raise ValueError(f"batch_size is 1 to 64, not {self.batch_size}")
 
     def as_parameters(self) -> dict[str, Parameter]:
-        """What a result says of how it was made; of a prompt and of hot words only that there were some."""
+        """What a result says of how it was made. They lie in the clear: of the language, which says something about who speaks,
+        of a prompt and of hot words only that they were given."""
         return {
             "task": self.task,
-            "language_hint": self.language,
             "beam_size": self.beam_size,
-            "prompt": bool(self.prompt),
-            "hot_words": bool(self.hot_words),
+            "batch_size": self.batch_size,
+            "language_given": self.language is not None,
+            "prompt_given": bool(self.prompt),
+            "hot_words_given": bool(self.hot_words),
         }
 
 
@@ -142,7 +144,8 @@ class Transcriber:
         found = run.utterances()
         checkpoint(1.0)
         language, probability = (run.language, run.language_probability) if found else (UNKNOWN_LANGUAGE, 0.0)
-        return Transcript(language, probability, found, self._identity.ran_with(**options.as_parameters()))
+        made = self._identity.ran_with(**options.as_parameters(), **self._runtime.parameters)
+        return Transcript(language, probability, found, made)
 
 
 class _Run:

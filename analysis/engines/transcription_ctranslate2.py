@@ -65,6 +65,14 @@ class CTranslate2Weights:
     def lanes(self) -> int:
         return self._lanes
 
+    @property
+    def device(self) -> str:
+        return str(self._encoder.device)
+
+    @property
+    def compute_type(self) -> str:
+        return str(self._encoder.compute_type)
+
     def encode(self, spectrogram: Spectrogram) -> States:
         return np.asarray(self._encoder.encode(_view(spectrogram), to_cpu=True))
 

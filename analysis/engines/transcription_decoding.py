@@ -6,7 +6,7 @@ that is `Weights`; `transcription_ctranslate2` and `transcription_transformers` 
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -21,8 +21,16 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
-from analysis.engines.clip import Samples
-from analysis.engines.transcription_judging import TEMPERATURES, Hypothesis, before_loop, is_echo
+from analysis.engines.clip import Parameter, Samples
+from analysis.engines.transcription_judging import (
+    COMPRESSION_LIMIT,
+    LOGPROB_LIMIT,
+    NO_SPEECH_LIMIT,
+    TEMPERATURES,
+    Hypothesis,
+    before_loop,
+    is_echo,
+)
 
 Device = Literal["auto", "cpu", "cuda"]
 Task = Literal["transcribe", "translate"]
@@ -128,7 +136,8 @@ class Alignment:
 
 
 class Weights(Protocol):
-    """Loaded Whisper weights. `lanes` is how many batches they decode side by side; `mels` the height of a spectrogram."""
+    """Loaded Whisper weights. `lanes` is how many batches they decode side by side; `mels` the height of a spectrogram;
+    `compute_type` the numbers that they count in."""
 
     @property
     def multilingual(self) -> bool: ...
@@ -138,6 +147,12 @@ class Weights(Protocol):
 
     @property
     def lanes(self) -> int: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def compute_type(self) -> str: ...
 
     def encode(self, spectrogram: Spectrogram) -> Any:
         """The encoder's states for one window, in a form that the other methods take."""
@@ -171,6 +186,14 @@ class WhisperRuntime:
         self._tokenizer = tokenizer
         self._features = FeatureExtractor(feature_size=weights.mels)
         self._speaking: dict[tuple[str, Task], Tokenizer] = {}
+        self.parameters: Mapping[str, Parameter] = {
+            "device": weights.device,
+            "compute_type": weights.compute_type,
+            "logprob_limit": LOGPROB_LIMIT,
+            "no_speech_limit": NO_SPEECH_LIMIT,
+            "compression_limit": COMPRESSION_LIMIT,
+        }
+        """What decides, beside the weights, what comes out of them."""
 
     @property
     def multilingual(self) -> bool:

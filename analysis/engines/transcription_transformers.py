@@ -102,6 +102,14 @@ class TransformersWeights:
         """One: windows share the batch, not the threads."""
         return 1
 
+    @property
+    def device(self) -> str:
+        return str(self._model.device.type)
+
+    @property
+    def compute_type(self) -> str:
+        return str(self._model.dtype).removeprefix("torch.")
+
     @torch.inference_mode()
     def encode(self, spectrogram: Spectrogram) -> torch.Tensor:
         """(1, 1500, width), where the model is."""

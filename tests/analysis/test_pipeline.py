@@ -146,9 +146,10 @@ def test_a_translation_rests_on_its_own_scope_and_what_was_given_is_not_called_h
     results = {result.scope: result for result in reading.read_results(job, actor=ACTOR).results}
     assert {scope: set(result.rests_on) for scope, result in results.items()} == {scope: {scope} for scope in scopes}
     assert results[Scope.LANGUAGE].body == {"language": "en", "language_probability": 1.0, "detected": False}
-    made = {"language_hint": "en", "beam_size": 5, "hot_words": True}
-    assert results[Scope.TRANSCRIBE].model["parameters"] == {"task": "transcribe", "prompt": True, **made}
-    assert results[Scope.TRANSLATE].model["parameters"] == {"task": "translate", "prompt": False, **made}
+    for scope, task, prompt in ((Scope.TRANSCRIBE, "transcribe", True), (Scope.TRANSLATE, "translate", False)):
+        parameters = results[scope].model["parameters"]
+        assert (parameters["task"], parameters["prompt_given"]) == (task, prompt)
+        assert (parameters["language_given"], parameters["hot_words_given"]) == (True, True)
     timeline = reading.read_timeline(job, actor=ACTOR)
     (translation, *_) = [span for span in timeline.spans if span.type is SpanType.TRANSLATION]
     assert translation.label

@@ -14,7 +14,7 @@ import pytest
 
 from analysis.engines import transcription_choice, transcription_ctranslate2
 from analysis.engines.activity import SpeechActivity
-from analysis.engines.clip import SAMPLE_RATE, Clip, Parameter, Samples, Stretch, no_checkpoint
+from analysis.engines.clip import SAMPLE_RATE, Clip, Samples, Stretch, no_checkpoint
 from analysis.engines.manifest import load_manifest
 from analysis.engines.transcription import (
     LanguageUnsupported,
@@ -129,14 +129,11 @@ def test_words_are_in_order_inside_the_clip_and_carry_their_model(
         transcript = base.run(one.clip, activity.run(one.clip), ENGLISH, no_checkpoint)
         words = words_of(transcript)
 
-        made_with: dict[str, Parameter] = {
-            "task": "transcribe",
-            "language_hint": "en",
-            "beam_size": 5,
-            "prompt": False,
-            "hot_words": False,
-        }
-        assert transcript.model == load_manifest().model("whisper-base").identity().ran_with(**made_with)
+        model = transcript.model
+        assert dataclasses.replace(model, parameters={}) == load_manifest().model("whisper-base").identity()
+        assert (model.parameters["beam_size"], model.parameters["device"]) == (5, "cpu")
+        assert str(model.parameters["compute_type"]).startswith("int8")
+        assert model.parameters["language_given"] is True, "and not which: parameters are kept in the clear"
         assert words[0].start >= 0.0
         assert words[-1].end <= one.clip.duration
         assert all(word.start < word.end and 0.0 <= word.probability <= 1.0 for word in words)

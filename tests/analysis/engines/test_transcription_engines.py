@@ -211,6 +211,7 @@ def test_the_manifest_says_which_library_runs_a_model(home: Path, torched: Trans
     identity = own(home).model("own-tiny-en").identity()
     made = torched.run(clip, [], TranscriptionOptions(), no_checkpoint).model
     assert (made.name, made.digest) == ("own-tiny-en", identity.digest)
+    assert (made.parameters["device"], made.parameters["compute_type"]) == ("cpu", "float32")
     with pytest.raises(ManifestInvalid):
         transcription_choice.load(own(home, engine="yamnet").model("own-tiny-en"), home, threads=1)
 

@@ -91,7 +91,7 @@ def test_a_prompt_that_the_decoder_repeats_instead_of_what_was_said_is_left_out(
     transcript = tiny.run(one.clip, whole(one.clip), options, no_checkpoint)
 
     assert word_error_rate([one.words], [text_of(transcript)]) <= 0.3
-    assert transcript.model.parameters["prompt"] is True
+    assert transcript.model.parameters["prompt_given"] is True
     assert "house" not in text_of(transcript)
     assert "house" not in json.dumps(dataclasses.asdict(transcript.model))
     assert "house" not in repr(options)
