@@ -128,15 +128,15 @@ def operation(
     body: type[StrictSerializer] | None = None,
     raw_body: bool = False,
     media: str = "",
-    or_media: str = "",
+    or_media: Collection[str] = (),
     while_closed: bool = False,
     headers: Sequence[OpenApiParameter] = (),
     examples: Sequence[OpenApiExample] = (),
 ) -> Callable[[Handler], Handler]:
     """Declares a handler's operation, for the base view that enforces it and for the OpenAPI document alike.
 
-    `media` is the media type of an answer that is not JSON; it has no serializer then. `or_media` is one that the answer may have
-    instead, for clients that ask for it. `while_closed` is for what nothing may hold up: it works while the service is closed
+    `media` is the media type of an answer that is not JSON; it has no serializer then. `or_media` are those that it may have
+    instead, for clients that ask for one. `while_closed` is for what nothing may hold up: it works while the service is closed
     because its database went back.
     """
     changes = operation_id.rsplit("_", maxsplit=1)[-1] not in ("list", "read", "lookup", "preview")
@@ -145,9 +145,9 @@ def operation(
         parameters.append(_IDEMPOTENCY_KEY)
     described = OpenApiResponse(OpenApiTypes.BINARY if answer is None else answer, description=f"{summary}.")
     answered: Any = {(status_code, media) if media else status_code: described}
-    if or_media:
-        form = OpenApiTypes.STR if or_media.startswith("text/") else OpenApiTypes.OBJECT
-        answered[status_code, or_media] = OpenApiResponse(form, description=f"{summary}.")
+    for other in or_media:
+        shape = OpenApiTypes.OBJECT if other.endswith("json") else OpenApiTypes.STR
+        answered[status_code, other] = OpenApiResponse(shape, description=f"{summary}.")
     request: Any = {"application/octet-stream": OpenApiTypes.BINARY} if raw_body else body
 
     def declare(handler: Handler) -> Handler:

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,13 +13,17 @@ from rest_framework.response import Response
 from accounts.api_base import ApiView, operation
 from accounts.api_pages import page, page_of
 from accounts.roles import Permission
-from analysis import claiming, deletion, reading, redacted_audio, submission
+from analysis import claiming, deletion, reading, redacted_audio, submission, subtitles
 from analysis import serializers as shapes
 from analysis.api_uploads import RawUpload
 from analysis.errors import NotFinished
 from analysis.models import Analysis, Recording
 from analysis.states import AnalysisState
+from analysis.transcription_hints import Hints
+from analysis.transcripts import Transcript, TranscriptFormat
 from consent.gate import Participant
+
+PLAIN_TEXT, SUBRIP, WEBVTT = "text/plain", "application/x-subrip", "text/vtt"
 
 RECORDING_EXAMPLE = OpenApiExample(
     "A call between a customer and an employee, one channel each",
@@ -76,6 +80,7 @@ class Recordings(ApiView):
             participants=tuple(Participant(**participant) for participant in form["participants"]),
             scopes=tuple(form["scopes"]),
             exposure_notice_shown_at=form["exposure_notice_shown_at"],
+            hints=_hints(form),
         )
         recording = submission.create_recording(self.project, asked, actor=self.actor)
         return Response(_recording(recording), status=201)
@@ -174,7 +179,7 @@ class Analyses(ApiView):
     def post(self, request: Request) -> Response:
         form = self.read(shapes.AnalysisForm)
         recording = self.refer(Recording.objects.all(), form["recording"], "recording")
-        analysis = submission.request_analysis(recording, form["scopes"], actor=self.actor)
+        analysis = submission.request_analysis(recording, form["scopes"], actor=self.actor, hints=_hints(form))
         return Response(shapes.AnalysisSerializer(analysis).data, status=201)
 
 
@@ -231,6 +236,35 @@ class AnalysisTimeline(ApiView):
         return Response(timeline.as_json())
 
 
+class AnalysisTranscript(ApiView):
+    @operation(
+        "results_transcript_read",
+        summary="Read a job's transcript",
+        description=(
+            "As JSON, plain text or subtitles: `format` says which. Like every read it gives what the gate allows; where that"
+            " leaves something out, the header `X-Withheld` says why (`not_permitted`, `destroyed`), in every format."
+        ),
+        permission=Permission.READ_RESULTS,
+        answer=shapes.TranscriptSerializer,
+        or_media=(PLAIN_TEXT, SUBRIP, WEBVTT),
+        query=shapes.TranscriptParameters,
+    )
+    def get(self, request: Request, code: UUID) -> HttpResponse:
+        analysis = self.find(_with_recording(), code)
+        form = self.query["format"]
+        transcript = reading.read_transcript(
+            analysis,
+            actor=self.actor,
+            redacted=self.query["redact"],
+            task=self.query["task"],
+            with_language=form is TranscriptFormat.VERBOSE_JSON,
+        )
+        answer = _written(transcript, form)
+        if transcript.withheld:
+            answer["X-Withheld"] = ", ".join(transcript.withheld)
+        return answer
+
+
 class RecordingTimeline(ApiView):
     @operation(
         "results_recording_timeline_read",
@@ -246,6 +280,22 @@ class RecordingTimeline(ApiView):
             raise NotFinished("no job of this recording is done")
         timeline = reading.read_timeline(newest, actor=self.actor, redacted=self.query["redact"])
         return Response(timeline.as_json())
+
+
+def _hints(form: dict[str, Any]) -> Hints:
+    given = form.get("transcription", {})
+    return Hints(given.get("language"), given.get("prompt", ""), tuple(given.get("hot_words", ())))
+
+
+def _written(transcript: Transcript, form: TranscriptFormat) -> HttpResponse:
+    match form:
+        case TranscriptFormat.TEXT:
+            return HttpResponse(transcript.text, content_type=f"{PLAIN_TEXT}; charset=utf-8")
+        case TranscriptFormat.SRT:
+            return HttpResponse(subtitles.subrip(transcript), content_type=f"{SUBRIP}; charset=utf-8")
+        case TranscriptFormat.VTT:
+            return HttpResponse(subtitles.webvtt(transcript), content_type=f"{WEBVTT}; charset=utf-8")
+    return Response(transcript.as_json(verbose=form is TranscriptFormat.VERBOSE_JSON))
 
 
 def _with_recording() -> QuerySet[Analysis]:

@@ -97,7 +97,8 @@ def destroy_results(ids: Iterable[int]) -> int:
 
 
 def destroy_audio(recording: Recording) -> int:
-    """Orders the work key destroyed, even of an upload that never completed, and removes the kept blob. The caller saves."""
+    """Orders the work key destroyed with all that lies under it, even of an upload that never completed, and removes the kept
+    blob. The caller saves."""
     gone = 0
     if recording.state != RecordingState.DELETED:
         sealing.shred(
@@ -105,6 +106,7 @@ def destroy_audio(recording: Recording) -> int:
         )
         gone += bool(recording.waiting_audio)
         recording.waiting_audio = ""
+        recording.hints.all().delete()
     return gone + destroy_kept_audio(recording)
 
 

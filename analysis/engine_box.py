@@ -167,6 +167,7 @@ class Engines:
         "analysis.engines.activity",
         Scope.DIARIZE,
         Scope.TRANSCRIBE,
+        Scope.TRANSLATE,
         Scope.LANGUAGE,
         Scope.PROSODY,
         Scope.EMOTION,
@@ -179,11 +180,17 @@ class Engines:
         self.weights(entry)
         return SpeechActivity.load()
 
-    @engine("analysis.engines.transcription", Scope.TRANSCRIBE, Scope.LANGUAGE, setting="VOXGOV_ASR_MODEL")
+    @engine(
+        "analysis.engines.transcription_choice",
+        Scope.TRANSCRIBE,
+        Scope.TRANSLATE,
+        Scope.LANGUAGE,
+        setting="VOXGOV_ASR_MODEL",
+    )
     def transcriber(self, entry: ModelEntry) -> "Transcriber":
-        from analysis.engines.transcription import Transcriber
+        from analysis.engines.transcription_choice import load
 
-        return Transcriber.load(self.weights(entry), entry.identity(), threads=settings.VOXGOV_THREADS)
+        return load(entry, settings.VOXGOV_MODELS_DIR, threads=settings.VOXGOV_THREADS, allowed=self.allowed)
 
     @engine("analysis.engines.voices", Scope.DIARIZE, model="resemblyzer")
     def voices(self, entry: ModelEntry) -> "VoiceEncoder":

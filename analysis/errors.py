@@ -64,6 +64,12 @@ class RecordingDeleted(NotFinished):
     code = "recording_deleted"
 
 
+class TranscriptAbsent(AnalysisError):
+    """A transcript, or a translation, was asked of a job that was not for one."""
+
+    code = "transcript_absent"
+
+
 class RedactionImpossible(AnalysisError):
     """It cannot be told where personal data was said: of somebody who was heard no transcript may be opened."""
 
@@ -99,6 +105,18 @@ class ScopeWithoutEngine(AnalysisError):
     """No engine of this installation answers the scope; it is refused, never ignored."""
 
     code = "scope_without_engine"
+
+
+class HintsWithoutWords(AnalysisError):
+    """Options of transcription came with a job that neither transcribes nor translates."""
+
+    code = "transcription_options_without_scope"
+
+
+class LanguageUnsupported(AnalysisError):
+    """The language that was given is not one that the installation's model knows."""
+
+    code = "transcription_language_unsupported"
 
 
 class LeaseLost(AnalysisError):

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from analysis import deletion
-from analysis.models import Analysis, Participant, Recording, Result
+from analysis.models import Analysis, Participant, Recording, Result, TranscriptionHints
 from analysis.states import UNFINISHED, RecordingState
 from analysis.submission import gate_request
 from audit import trail
@@ -49,22 +49,33 @@ def _is_needed(recording: Recording) -> bool:
     return restricting.holds_something(request.project, subjects, request.purpose, request.scopes)
 
 
+_HINTS_FIELDS = frozenset({"code", "recording", "analysis", "sealed", "created_at"})
+
+
 class WaitingAudioHolder:
-    """Audio under the work key. It goes when its last job ends, at the latest when its term does."""
+    """What lies under the work key: audio, and what was said to help transcribe it, which may be there before the audio is. It goes
+    when the last job ends, at the latest when its term does."""
 
     name = "waiting_audio"
     category = Category.WAITING_AUDIO
-    fields = frozenset({"analysis.Recording.waiting_audio"})
+    fields = frozenset(
+        {"analysis.Recording.waiting_audio", *(f"analysis.TranscriptionHints.{name}" for name in _HINTS_FIELDS)}
+    )
 
     def _rows(self, target: Target) -> QuerySet[Recording]:
-        return _with_audio(target).exclude(waiting_audio="")
+        rows = _recordings(target).filter(~Q(waiting_audio="") | Exists(_hints()))
+        if target.whole_person:
+            return rows
+        return rows.filter(
+            Q(completed_at__lte=target.made_until) | Q(completed_at=None, created_at__lte=target.made_until)
+        )
 
     def count(self, target: Target) -> int:
         return self._rows(target).count()
 
     def export(self, target: Target) -> Iterator[Mapping[str, object]]:
         for row in self._rows(target):
-            yield {"recording": row.code, "size": row.size}
+            yield {"recording": row.code, "size": row.size, "transcription_hints": row.hints.exists()}
 
     def destroy(self, target: Target) -> int:
         """The whole person: all of it. Some scopes: where nothing is granted any more, to anybody in the recording."""
@@ -77,20 +88,27 @@ class WaitingAudioHolder:
     def destroy_due(self, project: int, made_before: datetime, limit: int) -> int:
         """Jobs that waited for a restriction to be lifted get their audio's whole term afterwards."""
         lifted = Participant.objects.filter(recording=OuterRef("pk"), subject__restriction_lifted_at__gte=made_before)
-        rows = Recording.objects.filter(project=project, completed_at__lt=made_before).exclude(waiting_audio="")
+        audio = Q(completed_at__lt=made_before) & ~Q(waiting_audio="")
+        rows = Recording.objects.filter(audio | Exists(_hints().filter(created_at__lt=made_before)), project=project)
         rows = rows.filter(~Exists(lifted), ~_with_somebody_restricted())
         return sum(_drop_waiting(row) for row in rows.select_related("project__organization").order_by("id")[:limit])
+
+
+def _hints() -> QuerySet[TranscriptionHints]:
+    rows: QuerySet[TranscriptionHints] = TranscriptionHints.objects.filter(recording=OuterRef("pk"))
+    return rows
 
 
 def _drop_waiting(recording: Recording) -> int:
     with transaction.atomic():
         locked = Recording.objects.select_for_update(of=("self",), no_key=True).get(pk=recording.pk)
-        if not locked.waiting_audio:
+        if not (locked.waiting_audio or locked.hints.exists()):
             return 0
         deletion.stop_jobs(locked, actor=ACTOR)
         sealing.shred(
             recording.project.organization.code, owner=locked.code, key_class=KeyClass.WORK, reason="destroyed"
         )
+        locked.hints.all().delete()
         locked.waiting_audio = ""
         locked.save(update_fields=["waiting_audio"])
     return 1

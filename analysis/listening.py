@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -19,6 +19,15 @@ from consent.vocabulary import Scope
 if TYPE_CHECKING:
     from analysis.engines.pitch import Track
     from analysis.engines.transcription import Transcript
+    from analysis.transcription_hints import Hints
+
+_OF_SPEECH: Final = frozenset(
+    {
+        *(Scope.DIARIZE, Scope.TRANSCRIBE, Scope.TRANSLATE, Scope.LANGUAGE),
+        *(Scope.PROSODY, Scope.EMOTION, Scope.ACCENT),
+    }
+)
+"""What is answered where somebody speaks, and nowhere else."""
 
 Checkpoints = Callable[[Stage, float, float], Checkpoint]
 """Makes the checkpoint for one stage, which spans a part of the job's progress."""
@@ -41,18 +50,22 @@ class Finding:
         return dataclasses.asdict(self.model)
 
 
-def listen(channels: Sequence[Samples], hearings: Sequence[Hearing], checkpoints: Checkpoints) -> list[Finding]:
+def listen(
+    channels: Sequence[Samples], hearings: Sequence[Hearing], checkpoints: Checkpoints, hints: "Hints"
+) -> list[Finding]:
     """Runs, on each hearing, the engines whose scopes it permits, and nothing else. Between 0.1 and 0.95 of the job."""
     found: list[Finding] = []
     span = 0.85 / max(1, len(hearings))
     for index, hearing in enumerate(hearings):
         start = 0.1 + index * span
         clip = Clip(_mix([channels[channel] for channel in hearing.channels]))
-        found.extend(_hear(clip, hearing, checkpoints, start, span))
+        found.extend(_hear(clip, hearing, checkpoints, start, span, hints=hints))
     return found
 
 
-def _hear(clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, span: float) -> list[Finding]:
+def _hear(
+    clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, span: float, *, hints: "Hints"
+) -> list[Finding]:
     box = engines()
     scopes = hearing.scopes
 
@@ -60,15 +73,19 @@ def _hear(clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, 
         return checkpoints(stage, start + first * span, start + last * span)
 
     speech: Sequence[Stretch] = ()
-    if scopes & {Scope.DIARIZE, Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.PROSODY, Scope.EMOTION, Scope.ACCENT}:
+    if scopes & _OF_SPEECH:
         speech = box.activity.run(clip, part(Stage.LISTENING, 0.0, 0.05))
     found: list[Finding] = []
     if Scope.DIARIZE in scopes:
         found.append(_diarize(box, clip, speech, hearing, part(Stage.LISTENING, 0.05, 0.1)))
     transcript = None
     if scopes & {Scope.TRANSCRIBE, Scope.LANGUAGE}:
-        transcript, heard = _transcribe(box, clip, speech, hearing, part(Stage.TRANSCRIBING, 0.1, 0.7))
+        until = 0.4 if Scope.TRANSLATE in scopes else 0.7
+        transcript, heard = _transcribe(box, clip, speech, hearing, part(Stage.TRANSCRIBING, 0.1, until), hints=hints)
         found.extend(heard)
+    if Scope.TRANSLATE in scopes:
+        since = 0.1 if transcript is None else 0.4
+        found.append(_translate(box, clip, speech, hearing, part(Stage.TRANSCRIBING, since, 0.7), hints=hints))
     # Words are for nobody who may not transcribe, whatever else they were recognized for.
     words = transcript if Scope.TRANSCRIBE in scopes else None
     if Scope.NONVERBAL in scopes:
@@ -154,20 +171,38 @@ def _diarize(box: Engines, clip: Clip, speech: Sequence[Stretch], hearing: Heari
 
 
 def _transcribe(
-    box: Engines, clip: Clip, speech: Sequence[Stretch], hearing: Hearing, checkpoint: Checkpoint
+    box: Engines, clip: Clip, speech: Sequence[Stretch], hearing: Hearing, checkpoint: Checkpoint, *, hints: "Hints"
 ) -> "tuple[Transcript, list[Finding]]":
-    """One pass gives words and language; each is kept only under its own scope."""
+    """One pass gives words and language; each is kept only under its own scope. A language that was given was not heard."""
     from analysis.engines.transcription import TranscriptionOptions
 
-    transcript = box.transcriber.run(clip, speech, TranscriptionOptions(), checkpoint)
+    options = TranscriptionOptions(language=hints.language, prompt=hints.prompt, hot_words=hints.hot_words)
+    transcript = box.transcriber.run(clip, speech, options, checkpoint)
     body = dataclasses.asdict(transcript)
-    language = {"language": body.pop("language"), "language_probability": body.pop("language_probability")}
+    language = {
+        "language": body.pop("language"),
+        "language_probability": body.pop("language_probability"),
+        "detected": hints.language is None,
+    }
     found = []
     if Scope.TRANSCRIBE in hearing.scopes:
         found.append(_finding(hearing, Scope.TRANSCRIBE, body, transcript.model))
     if Scope.LANGUAGE in hearing.scopes:
         found.append(_finding(hearing, Scope.LANGUAGE, language, transcript.model))
     return transcript, found
+
+
+def _translate(
+    box: Engines, clip: Clip, speech: Sequence[Stretch], hearing: Hearing, checkpoint: Checkpoint, *, hints: "Hints"
+) -> Finding:
+    """A pass of its own, from the sound and not from the transcript, so that it rests on nothing else. Which language it was put
+    into English from is not said: that is another scope's. The prompt is in that language, and left out."""
+    from analysis.engines.transcription import TranscriptionOptions
+
+    options = TranscriptionOptions(task="translate", language=hints.language, hot_words=hints.hot_words)
+    translation = box.transcriber.run(clip, speech, options, checkpoint)
+    body = {"utterances": [dataclasses.asdict(utterance) for utterance in translation.utterances]}
+    return _finding(hearing, Scope.TRANSLATE, body, translation.model)
 
 
 def _finding(hearing: Hearing, scope: Scope, body: dict[str, Any], model: ModelIdentity, *also: Scope) -> Finding:

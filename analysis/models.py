@@ -143,6 +143,27 @@ class Analysis(models.Model):
         return self.code
 
 
+class TranscriptionHints(models.Model):
+    """What a client said to help recognize the words of one job. Sealed under `work.{recording}`; goes with its last job."""
+
+    view_permission: ClassVar = Permission.VIEW_RECORDING
+    project_path: ClassVar = "recording__project"
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=36, unique=True, default=new_code, editable=False)
+    recording = models.ForeignKey(Recording, on_delete=models.CASCADE, related_name="hints")
+    analysis = models.OneToOneField(
+        Analysis, on_delete=models.CASCADE, null=True, related_name="hints", help_text="None until there is a job."
+    )
+    sealed = models.BinaryField(help_text="JSON of the language, the prompt and the hot words, sealed.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ScopedQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.code
+
+
 class Result(models.Model):
     """What one engine found on one set of channels, sealed under the key of every participant who may be heard there."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
 
-from analysis import claiming, decode, rendition, tidying
+from analysis import claiming, decode, rendition, tidying, transcription_hints
 from analysis.audio import WaitingAudio, open_audio
 from analysis.claiming import Claim
 from analysis.engines.clip import Checkpoint
@@ -161,7 +161,8 @@ def _work(job: _Job) -> None:
     if bound is not job:
         job, watch = bound, Watch(bound)
     hearings = plan(job.request.participants, len(decoded.channels), job.permit)
-    findings = listen(decoded.channels, hearings, watch.checkpoint)
+    hints = transcription_hints.of_job(job.held.analysis, job.recording, job.permit)
+    findings = listen(decoded.channels, hearings, watch.checkpoint, hints)
     kept = None
     how = None if job.recording.kept_audio else keeping(job.request.participants, len(decoded.channels), job.permit)
     if how is not None and (not how.silent or rendition.fits(decoded.channels)):

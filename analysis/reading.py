@@ -1,20 +1,22 @@
 """Reading results: the gate, then opening only what the Permit names, and the read on the trail before anything leaves."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
-from analysis.errors import NotFinished, RecordingDeleted
+from analysis.errors import NotFinished, RecordingDeleted, TranscriptAbsent
 from analysis.models import Analysis, Result
 from analysis.redacting import Redaction, redact
 from analysis.sealed_results import result_context, result_keys
 from analysis.states import AnalysisState, RecordingState
 from analysis.submission import gate_request
 from analysis.timeline import Timeline, assemble
+from analysis.transcripts import SCOPES, Task, Transcript
+from analysis.transcripts import assemble as assemble_transcript
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
@@ -40,6 +42,8 @@ class OpenedResult:
     decision: str
     created_at: datetime
     body: dict[str, Any]
+    positions: tuple[int, ...] = ()
+    """Where the submission named each of `subjects`, from 0."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -92,8 +96,11 @@ class ResultsView:
         }
 
 
-def read_results(analysis: Analysis, *, actor: Actor, redacted: bool = False) -> ResultsView:
-    """Opens what may be read now; with `redacted`, personal data is taken out of it before it leaves.
+def read_results(
+    analysis: Analysis, *, actor: Actor, redacted: bool = False, only: Collection[Scope] = tuple(Scope)
+) -> ResultsView:
+    """Opens what may be read now of the results of the scopes in `only`, and asks the gate for no other; with `redacted`, personal
+    data is taken out of it before it leaves.
 
     Raises `ConsentDenied` when nothing may be read, `NotFinished`, `RedactionImpossible`, vault errors.
     """
@@ -102,8 +109,9 @@ def read_results(analysis: Analysis, *, actor: Actor, redacted: bool = False) ->
     if analysis.state != AnalysisState.DONE:
         raise NotFinished(f"the job is {analysis.state}")
     recording = analysis.recording
-    rows = list(analysis.results.prefetch_related("participants__subject").order_by("id"))
-    request = gate_request(recording, [Scope(scope) for scope in analysis.scopes])
+    found = analysis.results.filter(scope__in=[scope.value for scope in only])
+    rows = list(found.prefetch_related("participants__subject").order_by("id"))
+    request = gate_request(recording, [Scope(scope) for scope in analysis.scopes if scope in only])
     denied: ConsentDenied | None = None
     redaction: Redaction | None = None
     with transaction.atomic():
@@ -140,6 +148,31 @@ def read_timeline(analysis: Analysis, *, actor: Actor, redacted: bool = False) -
     """The same read, assembled into one timeline of typed spans in seconds."""
     view = read_results(analysis, actor=actor, redacted=redacted)
     return assemble(view)
+
+
+def read_transcript(
+    analysis: Analysis,
+    *,
+    actor: Actor,
+    redacted: bool = False,
+    task: Task = Task.TRANSCRIBE,
+    with_language: bool = False,
+) -> Transcript:
+    """The same read of the words alone and, `with_language`, of what they were spoken in, where that may be opened. What was
+    translated is redacted by what was transcribed, which is read with it then.
+
+    Raises what `read_results` raises, and `TranscriptAbsent` for a job that was not for this.
+    """
+    wanted = SCOPES[task]
+    if wanted not in analysis.scopes:
+        raise TranscriptAbsent(f"the job was not for {wanted}")
+    only = {wanted}
+    if redacted:
+        only.add(Scope.TRANSCRIBE)
+    if with_language:
+        only.add(Scope.LANGUAGE)
+    view = read_results(analysis, actor=actor, redacted=redacted, only=only)
+    return assemble_transcript(view, task, several=analysis.recording.participants.count() > 1)
 
 
 def open_all(rows: Sequence[Result], permit: Permit) -> tuple[list[OpenedResult], list[Withheld]]:
@@ -180,6 +213,7 @@ def open_all(rows: Sequence[Result], permit: Permit) -> tuple[list[OpenedResult]
                 decision=row.decision,
                 created_at=row.created_at,
                 body=json.loads(body),
+                positions=tuple(person.position for person in people),
             )
         )
     return opened, withheld

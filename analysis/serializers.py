@@ -12,6 +12,7 @@ from accounts.api_fields import (
     PageParameters,
     QueryParameters,
     StrictSerializer,
+    Text,
     WholeNumber,
     Word,
     Words,
@@ -22,6 +23,8 @@ from analysis.redaction.spans import DataType
 from analysis.states import AnalysisState, RecordingState, Stage
 from analysis.submission import MAX_PARTICIPANTS
 from analysis.timeline import SpanType
+from analysis.transcription_hints import LONGEST_HOT_WORD, LONGEST_PROMPT, MOST_HOT_WORDS
+from analysis.transcripts import Task, TranscriptFormat
 from consent.api_fields import Place
 from consent.vocabulary import Context, ParticipantRole, Scope
 
@@ -45,6 +48,29 @@ class ParticipantForm(StrictSerializer):
     jurisdiction = Place(required=False, help_text="Where this person was, if not where the recording was.")
 
 
+class TranscriptionForm(StrictSerializer):
+    """Options of transcription. What they say is sealed, and goes with the recording's last job."""
+
+    language = serializers.RegexField(
+        "^[a-z]{2,3}$",
+        required=False,
+        help_text="The language of the speech, a code like `en` (ISO 639, as Whisper has it); left out: it is detected.",
+    )
+    prompt = Text(
+        required=False,
+        default="",
+        max_length=LONGEST_PROMPT,
+        help_text="Text such as might have been said before: its spelling and style are followed. The last 150 words or so count.",
+    )
+    hot_words = serializers.ListField(
+        child=Text(max_length=LONGEST_HOT_WORD),
+        required=False,
+        default=list,
+        max_length=MOST_HOT_WORDS,
+        help_text="Words that are likely to be said, such as names; for translations too.",
+    )
+
+
 class RecordingForm(StrictSerializer):
     purpose = Code()
     context = Word(Context, help_text="`unknown` is judged by the strictest rule.")  # type: ignore[assignment]  # DRF's metaclass takes fields out of the class
@@ -58,6 +84,7 @@ class RecordingForm(StrictSerializer):
     )
     participants = ParticipantForm(many=True, allow_empty=False, max_length=MAX_PARTICIPANTS)  # type: ignore[call-arg]  # many=True takes it
     scopes = Words(Scope, allow_empty=False)
+    transcription = TranscriptionForm(required=False, help_text="For the job that the upload queues.")
 
 
 class RecordingParameters(PageParameters):
@@ -123,6 +150,7 @@ class UploadedSerializer(Shape):
 class AnalysisForm(StrictSerializer):
     recording = Code()
     scopes = Words(Scope, allow_empty=False)
+    transcription = TranscriptionForm(required=False)
 
 
 class AnalysisParameters(PageParameters):
@@ -164,6 +192,16 @@ class RedactionParameters(QueryParameters):
         default=False,
         help_text="Personal data is taken out of everything in the answer, and `redaction` says where it was. Refused where"
         " somebody was heard of whom no transcript may be opened.",
+    )
+
+
+class TranscriptParameters(RedactionParameters):
+    format = Word(TranscriptFormat, required=False, default=TranscriptFormat.JSON)
+    task = Word(
+        Task,
+        required=False,
+        default=Task.TRANSCRIBE,
+        help_text="`translate`: what was said, in English, from a job for `speech.translate`.",
     )
 
 
@@ -225,6 +263,47 @@ class ResultsSerializer(Shape):
     results = ResultSerializer(many=True)
     withheld = WithheldSerializer(many=True)
     redaction = RedactionSerializer(allow_null=True, help_text="Set where the answer was redacted.")
+
+
+class TranscriptWordSerializer(Shape):
+    word = serializers.CharField()
+    start = serializers.FloatField()
+    end = serializers.FloatField()
+    probability = serializers.FloatField(allow_null=True, help_text="0.0 to 1.0, not calibrated.")
+
+
+class TranscriptSegmentSerializer(Shape):
+    id = serializers.IntegerField(help_text="From 0, in order of start.")
+    start = serializers.FloatField(help_text="Seconds from the start of the recording.")
+    end = serializers.FloatField()
+    text = serializers.CharField()
+    speaker = serializers.CharField(
+        allow_null=True, help_text="Role and place of everyone who may be heard; null where there is one participant."
+    )
+    subjects = serializers.ListField(child=serializers.CharField())
+    channels = serializers.ListField(child=serializers.IntegerField())
+    language = serializers.CharField(allow_null=True, help_text="Only where `speech.language` may be opened.")
+    temperature = serializers.FloatField(allow_null=True)
+    avg_logprob = serializers.FloatField(allow_null=True, help_text="Natural logarithm, per token.")
+    no_speech_prob = serializers.FloatField(allow_null=True)
+    words = TranscriptWordSerializer(many=True, help_text="Empty for a translation.")
+    result = serializers.CharField()
+
+
+class TranscriptSerializer(Shape):
+    """What `json` holds; the members that are not required come with `verbose_json`."""
+
+    analysis = serializers.CharField()
+    recording = serializers.CharField()
+    decision = serializers.CharField(help_text="The decision under which it was opened.")
+    text = serializers.CharField(help_text="A segment a line, led by the speaker where there are several.")
+    withheld = WithheldSerializer(many=True)
+    redaction = RedactionSerializer(allow_null=True, help_text="Set where the answer was redacted.")
+    task = Word(Task, required=False)
+    language = serializers.CharField(required=False, allow_null=True, help_text="Where it is one for all segments.")
+    duration = serializers.FloatField(required=False, help_text="Seconds.")
+    segments = TranscriptSegmentSerializer(many=True, required=False)
+    models = serializers.ListField(child=serializers.DictField(), required=False)
 
 
 class SpanSerializer(Shape):

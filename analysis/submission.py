@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Project
-from analysis import bell, deletion
+from analysis import bell, deletion, transcription_hints
 from analysis.errors import (
     AudioEmpty,
     AudioGone,
@@ -27,6 +27,7 @@ from analysis.errors import (
 )
 from analysis.models import Analysis, Participant, Recording
 from analysis.states import RecordingState
+from analysis.transcription_hints import NO_HINTS, Hints
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
@@ -42,7 +43,10 @@ from vault.keys import KeyName
 from vault.models import SealedBlob
 
 ENGINE_SCOPES: Final = frozenset(
-    {Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.DIARIZE, Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION}
+    {
+        *(Scope.TRANSCRIBE, Scope.TRANSLATE, Scope.LANGUAGE, Scope.DIARIZE),
+        *(Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION),
+    }
 )
 """The scopes that an engine of this version answers wherever it runs; `voice.accent` needs a model that somebody chose."""
 
@@ -55,7 +59,7 @@ RECEIVING_LEASE: Final = timedelta(minutes=10)
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What a client says about a recording before sending it. `exposure_notice_shown_at` is when people were told what would be
-    used on them; None: they were not."""
+    used on them; None: they were not. `hints` are for the job that the upload queues."""
 
     purpose: str
     context: Context
@@ -64,11 +68,13 @@ class Submission:
     participants: tuple[gate.Participant, ...]
     scopes: tuple[Scope, ...]
     exposure_notice_shown_at: datetime | None = None
+    hints: Hints = NO_HINTS
 
 
 def create_recording(project: Project, submission: Submission, *, actor: Actor) -> Recording:
     """Asks the gate and, when it allows, makes room for the audio. Raises `ConsentDenied` (recorded) and typed errors."""
     _require_known_scopes(submission.scopes)
+    transcription_hints.require_usable(submission.hints, submission.scopes)
     codes = [participant.subject for participant in submission.participants]
     if not 1 <= len(codes) <= MAX_PARTICIPANTS or len(set(codes)) != len(codes):
         raise TooManyParticipants(f"name 1 to {MAX_PARTICIPANTS} participants, each once")
@@ -141,9 +147,13 @@ def receive_audio(
     return recording, analysis
 
 
-def request_analysis(recording: Recording, scopes: Sequence[Scope], *, actor: Actor) -> Analysis:
-    """Queues another job on a recording whose audio is still there. Raises `ConsentDenied`, `AudioGone`, scope errors."""
+def request_analysis(
+    recording: Recording, scopes: Sequence[Scope], *, actor: Actor, hints: Hints = NO_HINTS
+) -> Analysis:
+    """Queues another job on a recording whose audio is still there. Raises `ConsentDenied`, `AudioGone`, errors of scopes and of
+    hints."""
     _require_known_scopes(scopes)
+    transcription_hints.require_usable(hints, scopes)
     beyond = {scope.value for scope in scopes} - set(recording.scopes)
     if beyond:
         raise ScopeOutsideRecording(f"the recording was not submitted for {', '.join(sorted(beyond))}")
@@ -170,7 +180,9 @@ def request_analysis(recording: Recording, scopes: Sequence[Scope], *, actor: Ac
         except ConsentDenied as denial:
             denied = denial
         else:
-            return _queue(locked, scopes, actor)
+            analysis = _queue(locked, scopes, actor)
+            transcription_hints.keep(locked, hints, analysis=analysis)
+            return analysis
     raise denied
 
 
@@ -229,6 +241,7 @@ def _make_recording(project: Project, code: str, submission: Submission, permit:
         )
         for position, participant in enumerate(submission.participants)
     )
+    transcription_hints.keep(recording, submission.hints)
     _record(EventName.RECORDING_CREATED, recording, actor, decision=permit.decision)
     return recording
 
@@ -285,7 +298,9 @@ def _complete(recording: Recording, blob: SealedBlob, actor: Actor) -> Analysis:
             locked.size = blob.plaintext_size
             locked.save()
             _record(EventName.RECORDING_COMPLETED, locked, actor, decision=permit.decision, size=locked.size)
-            return _queue(locked, [Scope(scope) for scope in locked.scopes], actor)
+            analysis = _queue(locked, [Scope(scope) for scope in locked.scopes], actor)
+            transcription_hints.hand_over(locked, analysis)
+            return analysis
     storage.remove(blob.code)
     raise denied
 

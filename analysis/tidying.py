@@ -1,6 +1,7 @@
-"""What goes when no job needs it any more: waiting audio, and uploads that were given up."""
+"""What goes when no job needs it any more: waiting audio, what was said to help transcribe it, and uploads that were given up."""
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from analysis.models import Analysis, Recording
@@ -18,7 +19,7 @@ def dispose_of_waiting_audio(recording_id: int) -> bool:
             .filter(pk=recording_id)
             .first()
         )
-        if recording is None or not recording.waiting_audio:
+        if recording is None or not (recording.waiting_audio or recording.hints.exists()):
             return False
         if recording.participants.filter(subject__restricted_at__isnull=False).exists():
             # What is stored about somebody restricted stays; once that is lifted the next sweep comes by.
@@ -32,6 +33,7 @@ def dispose_of_waiting_audio(recording_id: int) -> bool:
             key_class=KeyClass.WORK,
             reason="last job ended",
         )
+        recording.hints.all().delete()
         recording.waiting_audio = ""
         recording.save(update_fields=["waiting_audio"])
     return True
@@ -43,7 +45,9 @@ def tidy() -> int:
     changed = Recording.objects.filter(state=RecordingState.RECEIVING.value, receiving_until__lt=timezone.now()).update(
         state=RecordingState.AWAITING_AUDIO.value, receiving_until=None, receiving_blob=""
     )
-    waiting = Recording.objects.exclude(waiting_audio="").filter(state=RecordingState.COMPLETE.value)
-    for pk in list(waiting.values_list("pk", flat=True)[:500]):
+    waiting = Recording.objects.filter(
+        ~Q(waiting_audio="") | Q(hints__isnull=False), state=RecordingState.COMPLETE.value
+    )
+    for pk in list(waiting.values_list("pk", flat=True).distinct()[:500]):
         changed += dispose_of_waiting_audio(pk)
     return changed + storage.remove_orphans()

@@ -18,6 +18,7 @@ UNKNOWN = "unknown"
 
 class SpanType(StrEnum):
     UTTERANCE = "utterance"
+    TRANSLATION = "translation"
     WORD = "word"
     SPEAKER_TURN = "speaker_turn"
     SOUND = "sound"
@@ -108,6 +109,9 @@ def _spans(result: "OpenedResult") -> Iterator[Span]:
         case Scope.DIARIZE:
             for turn in result.body["turns"]:
                 yield _span(result, SpanType.SPEAKER_TURN, turn, turn["speaker"], turn["confidence"])
+        case Scope.TRANSLATE:
+            for utterance in result.body["utterances"]:
+                yield _span(result, SpanType.TRANSLATION, utterance, utterance["text"], None)
         case Scope.NONVERBAL:
             for event in result.body["events"]:
                 yield _span(result, SpanType.SOUND, event, event["label"], event["score"])

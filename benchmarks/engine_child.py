@@ -69,6 +69,7 @@ def ours(way: str) -> Callable[[Prepared], Any]:
     from analysis.engines.transcription import TranscriptionOptions  # noqa: PLC0415
     from analysis.listening import listen  # noqa: PLC0415
     from analysis.plan import Hearing  # noqa: PLC0415
+    from analysis.transcription_hints import NO_HINTS  # noqa: PLC0415
     from consent.gate import Participant  # noqa: PLC0415
     from consent.vocabulary import ParticipantRole  # noqa: PLC0415
 
@@ -87,7 +88,7 @@ def ours(way: str) -> Callable[[Prepared], Any]:
 
     def every(given: Prepared) -> int:
         hearing = Hearing((0,), (person,), served)
-        return len(listen([given.spoken.clip.samples], [hearing], lambda *_: no_checkpoint))
+        return len(listen([given.spoken.clip.samples], [hearing], lambda *_: no_checkpoint, NO_HINTS))
 
     ways: dict[str, tuple[Sequence[str], Callable[[Prepared], Any]]] = {
         "activity": (["activity"], lambda given: len(box.activity.run(given.spoken.clip))),

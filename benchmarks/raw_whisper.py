@@ -19,10 +19,11 @@ import jiwer
 import numpy as np
 from faster_whisper import WhisperModel
 
+from analysis.engines import transcription_choice
 from analysis.engines.activity import SpeechActivity
 from analysis.engines.clip import SAMPLE_RATE, Clip, Samples, no_checkpoint
 from analysis.engines.manifest import load_manifest
-from analysis.engines.transcription import Transcriber, TranscriptionOptions
+from analysis.engines.transcription import TranscriptionOptions
 from analysis.evaluation.words import normalized
 from benchmarks.figures import Figure, as_table, machine
 
@@ -93,7 +94,7 @@ def compare(models: Path, name: str, threads: int, rounds: int) -> Iterator[Figu
     entry = load_manifest().model(name)
     directory = entry.verified(models)
     bare = load(directory, threads)
-    engine = Transcriber.load(directory, entry.identity(), device="cpu", threads=threads)
+    engine = transcription_choice.load(entry, models, device="cpu", threads=threads)
     activity = SpeechActivity.load()
 
     def plain(clip: Clip, word_times: bool) -> str:

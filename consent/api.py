@@ -294,7 +294,7 @@ class FullConsentRecord(ApiView):
         description="With `Accept: application/ld+json` in the terms of the W3C's Data Privacy Vocabulary.",
         permission=Permission.VIEW_CONSENT,
         answer=shapes.FullRecordSerializer,
-        or_media=linked_data.MEDIA_TYPE,
+        or_media=(linked_data.MEDIA_TYPE,),
     )
     def get(self, request: Request, code: UUID) -> Response:
         record = self.find(records.readable(ConsentRecord.objects.all()), code)

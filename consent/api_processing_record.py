@@ -120,7 +120,7 @@ class ProjectProcessingRecord(ApiView):
         ),
         permission=Permission.VIEW_PROCESSING_RECORD,
         answer=ProcessingRecordSerializer,
-        or_media=MEDIA_TYPE,
+        or_media=(MEDIA_TYPE,),
     )
     def get(self, request: Request) -> HttpResponse:
         record = processing_record.read(self.project, actor=self.actor)

@@ -8,6 +8,7 @@ _KEYS_AND_TIES = {
     "analysis.Analysis": "id fencing_token lease_until rung_at",
     "analysis.Result_participants": "id",
     "analysis.Result": "id analysis",
+    "analysis.TranscriptionHints": "id",
     "consent.Subject": "id project",
     "consent.ImportedRow": "id project grant_import",
     "consent.ConsentRecord": "id project purpose notice",

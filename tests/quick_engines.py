@@ -17,6 +17,7 @@ from analysis.engines.clip import Checkpoint, ModelIdentity, Samples
 from analysis.listening import Checkpoints, Finding
 from analysis.plan import Hearing
 from analysis.states import Stage
+from analysis.transcription_hints import Hints
 from consent.vocabulary import Scope
 from vault.sealing import RangeReader
 
@@ -26,6 +27,7 @@ _STAGES: Final = {
     Scope.DIARIZE: Stage.LISTENING,
     Scope.TRANSCRIBE: Stage.TRANSCRIBING,
     Scope.LANGUAGE: Stage.TRANSCRIBING,
+    Scope.TRANSLATE: Stage.TRANSCRIBING,
     Scope.NONVERBAL: Stage.SOUNDS,
     Scope.PROSODY: Stage.PROSODY,
     Scope.EMOTION: Stage.EXPRESSION,
@@ -34,7 +36,7 @@ _STAGES: Final = {
 _ALONE: Final[frozenset[Scope]] = frozenset()
 _WITH_WORDS: Final = frozenset({Scope.TRANSCRIBE})
 _FOUND: Final = {
-    **dict.fromkeys((Scope.DIARIZE, Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.NONVERBAL), (_ALONE,)),
+    **dict.fromkeys((Scope.DIARIZE, Scope.TRANSCRIBE, Scope.TRANSLATE, Scope.LANGUAGE, Scope.NONVERBAL), (_ALONE,)),
     Scope.PROSODY: (_ALONE, _WITH_WORDS),
     Scope.EMOTION: (_ALONE, _ALONE, _WITH_WORDS),
 }
@@ -57,7 +59,9 @@ class QuickDecoder:
         return DecodedAudio((silence,) * count, "wav", "pcm_s16le", 16_000, count, 0.1, 0.0, False)
 
 
-def listen(channels: Sequence[Samples], hearings: Sequence[Hearing], checkpoints: Checkpoints) -> list[Finding]:
+def listen(
+    channels: Sequence[Samples], hearings: Sequence[Hearing], checkpoints: Checkpoints, _hints: Hints
+) -> list[Finding]:
     """A finding for each hearing and each scope that it permits and an engine answers, in the real order."""
     found = []
     for hearing in hearings:

@@ -73,6 +73,7 @@ v1: list[URLPattern | URLResolver] = [
     path("analyses/<uuid:code>", analysis.OneAnalysis.as_view()),
     path("analyses/<uuid:code>/cancel", analysis.AnalysisCancellation.as_view()),
     path("analyses/<uuid:code>/results", analysis.AnalysisResults.as_view()),
+    path("analyses/<uuid:code>/transcript", analysis.AnalysisTranscript.as_view()),
     path("analyses/<uuid:code>/timeline", analysis.AnalysisTimeline.as_view()),
     path("webhooks", webhooks_api.Webhooks.as_view()),
     path("webhooks/<uuid:code>", webhooks_api.OneWebhook.as_view()),

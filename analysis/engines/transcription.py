@@ -1,18 +1,17 @@
-"""Words and language of a clip, by Whisper on CTranslate2: the face of the engine and what it answers.
+"""Words and language of a clip, by Whisper: the face of the engine and what it answers.
 
 Only speech is transcribed: the stretches are given, silence never reaches the model. Packing speech into windows is
-`transcription_windows`, the weights are `transcription_decoding`, what may be believed is `transcription_judging`, words
-and utterances are `transcription_words`.
+`transcription_windows`, the weights at work are `transcription_decoding`, what may be believed is `transcription_judging`,
+words and utterances are `transcription_words`. Which library runs the weights is chosen in `transcription_choice`.
 """
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from analysis.engines.clip import Checkpoint, Clip, ModelIdentity, Stretch
-from analysis.engines.transcription_decoding import Device, Encoded, WhisperRuntime
+from analysis.engines.clip import Checkpoint, Clip, ModelIdentity, Parameter, Stretch
+from analysis.engines.transcription_decoding import Encoded, Request, Task, WhisperRuntime
 from analysis.engines.transcription_judging import Hypothesis
 from analysis.engines.transcription_windows import Window, pack
 from analysis.engines.transcription_words import PlacedWord, place, utterances
@@ -34,6 +33,12 @@ class LanguageUnsupported(ValueError):
     code: ClassVar[str] = "transcription_language_unsupported"
 
 
+class TranslationUnsupported(ValueError):
+    """The model knows no language but English: it would write down what was said, and call it a translation."""
+
+    code: ClassVar[str] = "transcription_translation_unsupported"
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """Seconds in the clip; probability from 0 to 1, the mean over the word's tokens, not calibrated."""
@@ -49,7 +54,8 @@ class Utterance:
     """Words between two pauses or ends of sentences. Seconds in the clip.
 
     `avg_logprob` (natural logarithm, per token), `no_speech_probability` (0 to 1) and `temperature` (0.0 where beam search
-    succeeded) are those of the window that the utterance was decoded in. `words` is empty where none were asked for.
+    succeeded) are those of the window that the utterance was decoded in. `words` is empty where none were asked for, and in a
+    translation, whose words stand in another order than what was said.
     """
 
     start: float
@@ -73,9 +79,16 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionOptions:
-    """How to transcribe. `language` None means detect it; `batch_size` is in windows of up to thirty seconds."""
+    """How to transcribe. `language`, of the speech, None means detect it; `batch_size` is in windows of up to thirty seconds.
 
+    The task `translate` gives English text instead; English speech is written down as it is. `prompt` and `hot_words` lead the
+    decoder to spellings: see `Request`.
+    """
+
+    task: Task = "transcribe"
     language: str | None = None
+    prompt: str = field(default="", repr=False)
+    hot_words: tuple[str, ...] = field(default=(), repr=False)
     beam_size: int = 5
     batch_size: int = 8
     word_times: bool = True
@@ -85,6 +98,18 @@ class TranscriptionOptions:
             raise ValueError(f"beam_size is 1 to 20, not {self.beam_size}")
         if not 1 <= self.batch_size <= 64:
             raise ValueError(f"batch_size is 1 to 64, not {self.batch_size}")
+
+    def as_parameters(self) -> dict[str, Parameter]:
+        """What a result says of how it was made. They lie in the clear: of the language, which says something about who speaks,
+        of a prompt and of hot words only that they were given."""
+        return {
+            "task": self.task,
+            "beam_size": self.beam_size,
+            "batch_size": self.batch_size,
+            "language_given": self.language is not None,
+            "prompt_given": bool(self.prompt),
+            "hot_words_given": bool(self.hot_words),
+        }
 
 
 class TranscriptionEngine(Protocol):
@@ -96,20 +121,11 @@ class TranscriptionEngine(Protocol):
 
 
 class Transcriber:
-    """The engine on Whisper weights in CTranslate2's format. One may serve many clips, one after another."""
+    """The engine on Whisper weights. One may serve many clips, one after another."""
 
     def __init__(self, runtime: WhisperRuntime, identity: ModelIdentity) -> None:
         self._runtime = runtime
         self._identity = identity
-
-    @classmethod
-    def load(cls, directory: Path, identity: ModelIdentity, *, device: Device = "auto", threads: int) -> "Transcriber":
-        """Loads the weights in `directory` (model.bin, config.json, tokenizer.json, vocabulary).
-
-        Raises:
-            ModelUnloadable: they are missing, damaged, or not for this machine.
-        """
-        return cls(WhisperRuntime.load(directory, device=device, threads=threads), identity)
 
     def run(
         self, clip: Clip, speech: Sequence[Stretch], options: TranscriptionOptions, checkpoint: Checkpoint
@@ -118,23 +134,18 @@ class Transcriber:
 
         Raises:
             LanguageUnsupported: `options.language` is not one of the model's.
+            TranslationUnsupported: a translation is asked of a model that knows English alone.
         """
+        if options.task == "translate" and not self._runtime.multilingual:
+            raise TranslationUnsupported(f"{self._identity.name} knows no language but English: it does not translate.")
         if options.language is not None and not self._runtime.knows(options.language):
             raise LanguageUnsupported(f"{self._identity.name} does not transcribe {options.language!r}.")
         run = _Run(self._runtime, clip, pack(clip, speech), options, checkpoint)
         found = run.utterances()
         checkpoint(1.0)
         language, probability = (run.language, run.language_probability) if found else (UNKNOWN_LANGUAGE, 0.0)
-        return Transcript(language, probability, found, self._ran_with(options))
-
-    def _ran_with(self, options: TranscriptionOptions) -> ModelIdentity:
-        """Which language was asked for says something about who speaks, so only that one was."""
-        return self._identity.ran_with(
-            beam_size=options.beam_size,
-            batch_size=options.batch_size,
-            language_given=options.language is not None,
-            **self._runtime.parameters,
-        )
+        made = self._identity.ran_with(**options.as_parameters(), **self._runtime.parameters)
+        return Transcript(language, probability, found, made)
 
 
 class _Run:
@@ -156,6 +167,9 @@ class _Run:
         self._total = len(windows)
         self._done = 0.0
         self._reached = 0.0
+        # The words of a translation are not said in their order: only its utterances have times, and where its last word was
+        # aligned says nothing about how much of the speech it covers.
+        self._in_order = options.task == "transcribe"
         self.language = options.language or UNKNOWN_LANGUAGE
         self.language_probability = 1.0 if options.language else 0.0
 
@@ -167,14 +181,18 @@ class _Run:
             if self.language == UNKNOWN_LANGUAGE:
                 self._detect(encoded)
             self._checkpoint(self._fraction())
-            decoded = self._runtime.decode(encoded, self.language, self._options.beam_size, self._pulse)
+            decoded = self._runtime.decode(encoded, self._request(), self._pulse)
             for window, (hypothesis, times) in zip(batch, decoded, strict=True):
                 words = place(times, window, self._clip) if times else ()
                 found.extend(self._utterances(words, hypothesis))
-                if words:
+                if words and self._in_order:
                     self._hear_out(window, words)
             self._done += len(batch) * (1 - _ENCODING_SHARE)
         return tuple(sorted(found, key=lambda utterance: utterance.start))
+
+    def _request(self) -> Request:
+        options = self._options
+        return Request(self.language, options.task, options.beam_size, options.prompt, options.hot_words)
 
     def _encode(self, window: Window) -> Encoded:
         self._checkpoint(self._fraction())
@@ -212,7 +230,7 @@ class _Run:
                 text="".join(word.text for word in spoken).strip(),
                 words=tuple(
                     Word(word.text.strip(), round(word.start, 3), round(word.end, 3), round(word.probability, 4))
-                    for word in (spoken if self._options.word_times else ())
+                    for word in (spoken if self._options.word_times and self._in_order else ())
                 ),
                 avg_logprob=hypothesis.avg_logprob,
                 no_speech_probability=hypothesis.no_speech_probability,

@@ -4,6 +4,7 @@ Whisper invents: "Thank you." on music, "I'm sorry." on a cough, one phrase with
 What is more likely invented than heard is not reported.
 """
 
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ FASTEST_SPEECH = 45
 
 _ROUNDS = 3
 """A phrase said so often without pause, in a text without end, is a loop."""
+_WORD = re.compile(r"\w+")
 _SHORTEST_LOOP = 6
 """Tokens that are the same again before a loop is called one: people say "very very very"."""
 
@@ -37,7 +39,8 @@ _SHORTEST_LOOP = 6
 class Hypothesis:
     """What was decoded from `seconds` of sound. `avg_logprob` is per token, natural logarithm, 0 at best.
 
-    `endless` says that the text was cut off at the most tokens that the sound can hold.
+    `endless` says that the text was cut off at the most tokens that the sound can hold; `echo` that it says nothing that the
+    prompt did not.
     """
 
     tokens: tuple[int, ...]
@@ -47,6 +50,7 @@ class Hypothesis:
     no_speech_probability: float
     temperature: float
     endless: bool = False
+    echo: bool = False
 
     @property
     def unlikely(self) -> bool:
@@ -81,6 +85,13 @@ class Hypothesis:
         return bool(self.text) and not (
             self.unlikely or self.rushed or self.invented or (self.repeats and self.doubted)
         )
+
+
+def is_echo(text: str, prompt: str) -> bool:
+    """Whether all words of `text` stand in `prompt` one after another. Whisper repeats a prompt on sound that is no speech, and one
+    that repeats itself on speech too: what it was given counts only where it is heard without it."""
+    said, given = _WORD.findall(text.casefold()), _WORD.findall(prompt.casefold())
+    return bool(said) and any(given[at : at + len(said)] == said for at in range(len(given) - len(said) + 1))
 
 
 def before_loop(tokens: Sequence[int]) -> tuple[int, ...]:

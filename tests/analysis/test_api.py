@@ -297,7 +297,7 @@ def test_another_job_runs_only_while_audio_is_there_and_within_the_recordings_sc
     assert made.body["scopes"] == ["speech.transcribe"]
     beyond = operator.post("/v1/analyses", {**form, "scopes": ["speech.prosody"]})
     assert (beyond.status, beyond.body["code"]) == (422, "scope_outside_recording")
-    without = operator.post("/v1/analyses", {**form, "scopes": ["speech.translate"]})
+    without = operator.post("/v1/analyses", {**form, "scopes": ["speech.live"]})
     assert (without.status, without.body["code"]) == (422, "scope_without_engine")
     operator.delete(f"/v1/recordings/{recording['code']}")
     gone = operator.post("/v1/analyses", form)

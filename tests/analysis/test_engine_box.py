@@ -17,6 +17,7 @@ from analysis.engines.transcription import TranscriptionOptions
 from analysis.listening import listen
 from analysis.plan import Hearing
 from analysis.residents import MEGABYTE, Residents, resident_memory
+from analysis.transcription_hints import NO_HINTS
 from benchmarks.raw_whisper import librivox
 from benchmarks.worker import Worker
 from consent.gate import Participant
@@ -134,7 +135,7 @@ def test_real_engines_share_the_budget_and_the_memory_of_one_let_go_is_free() ->
 def test_every_finding_names_model_digest_version_and_parameters() -> None:
     customer = Participant("a", ParticipantRole.CUSTOMER, 0)
     samples = librivox()[0].clip.samples
-    found = listen([samples], [Hearing((0,), (customer,), ENGINED)], lambda *_: no_checkpoint)
+    found = listen([samples], [Hearing((0,), (customer,), ENGINED)], lambda *_: no_checkpoint, NO_HINTS)
     assert {finding.scope for finding in found} == ENGINED
     for finding in found:
         model = json.loads(json.dumps(finding.model_json(), allow_nan=False))

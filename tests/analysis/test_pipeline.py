@@ -3,6 +3,7 @@
 Real decoding and real engines on a real clip; consent is withdrawn at each point of the way.
 """
 
+import dataclasses
 import io
 import json
 import os
@@ -30,6 +31,9 @@ from analysis.errors import (
 )
 from analysis.models import Analysis, Recording, Result
 from analysis.states import AnalysisState, RecordingState, Stage
+from analysis.timeline import SpanType
+from analysis.transcription_hints import Hints
+from analysis.transcripts import Task
 from audit.models import Event
 from consent import destruction, gate, withdrawal
 from consent.errors import ConsentDenied
@@ -126,6 +130,35 @@ def test_without_speech_language_the_language_is_not_returned(world: World, spee
     view = reading.read_results(run(world.upload(speech, Scope.TRANSCRIBE)), actor=ACTOR)
     assert [result.scope for result in view.results] == [Scope.TRANSCRIBE]
     assert "language" not in view.results[0].body
+
+
+def test_a_translation_rests_on_its_own_scope_and_what_was_given_is_not_called_heard(
+    world: World, speech: bytes
+) -> None:
+    scopes = (Scope.TRANSCRIBE, Scope.TRANSLATE, Scope.LANGUAGE)
+    world.consent(*scopes)
+    asked = dataclasses.replace(world.submission(*scopes), hints=Hints("en", "Sense and Sensibility.", ("Dashwood",)))
+    recording = submission.create_recording(world.project, asked, actor=ACTOR)
+    recording, _ = submission.receive_audio(recording, io.BytesIO(speech).read, len(speech), actor=ACTOR)
+    job = run(recording)
+    assert (job.state, job.error_code) == (AnalysisState.DONE, "")
+
+    results = {result.scope: result for result in reading.read_results(job, actor=ACTOR).results}
+    assert {scope: set(result.rests_on) for scope, result in results.items()} == {scope: {scope} for scope in scopes}
+    assert results[Scope.LANGUAGE].body == {"language": "en", "language_probability": 1.0, "detected": False}
+    for scope, task, prompt in ((Scope.TRANSCRIBE, "transcribe", True), (Scope.TRANSLATE, "translate", False)):
+        parameters = results[scope].model["parameters"]
+        assert (parameters["task"], parameters["prompt_given"]) == (task, prompt)
+        assert (parameters["language_given"], parameters["hot_words_given"]) == (True, True)
+    timeline = reading.read_timeline(job, actor=ACTOR)
+    (translation, *_) = [span for span in timeline.spans if span.type is SpanType.TRANSLATION]
+    assert translation.label
+    assert set(results[Scope.TRANSLATE].body) == {"utterances"}
+
+    withdrawal.withdraw(world.subject, scopes=[Scope.TRANSCRIBE], actor=ACTOR)
+
+    left = reading.read_transcript(job, actor=ACTOR, task=Task.TRANSLATE)
+    assert translation.label in left.text
 
 
 def test_waiting_audio_goes_with_the_last_job(world: World, laugh: bytes) -> None:

@@ -13,6 +13,7 @@ from analysis.engines.clip import Checkpoint, no_checkpoint
 from analysis.listening import Finding
 from analysis.plan import Hearing
 from analysis.states import Stage
+from analysis.transcription_hints import NO_HINTS
 from consent.gate import Participant
 from consent.law.states import require_no_state
 from consent.vocabulary import ParticipantRole, Scope
@@ -20,7 +21,12 @@ from tests import quick_engines
 
 pytestmark = pytest.mark.models
 CUSTOMER, EMPLOYEE = Participant("a", ParticipantRole.CUSTOMER, 0), Participant("b", ParticipantRole.EMPLOYEE, 1)
-EVERY = frozenset({Scope.DIARIZE, Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION})
+EVERY = frozenset(
+    {
+        *(Scope.DIARIZE, Scope.TRANSCRIBE, Scope.TRANSLATE, Scope.LANGUAGE),
+        *(Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION),
+    }
+)
 CASES = [
     [Hearing((0,), (CUSTOMER,), EVERY), Hearing((1,), (EMPLOYEE,), frozenset({Scope.PROSODY}))],
     [Hearing((0, 1), (CUSTOMER, EMPLOYEE), frozenset({Scope.DIARIZE, Scope.LANGUAGE, Scope.NONVERBAL}))],
@@ -44,7 +50,7 @@ def test_quick_engines_answer_what_the_real_ones_answer(hearings: list[Hearing],
             asked[name].add(stage)
             return no_checkpoint
 
-        return listen([speech, speech], hearings, checkpoints)  # type: ignore[operator, no-any-return]
+        return listen([speech, speech], hearings, checkpoints, NO_HINTS)  # type: ignore[operator, no-any-return]
 
     real, quick = answers("real", listening.listen), answers("quick", quick_engines.listen)
     assert shape(quick) == shape(real)

@@ -134,6 +134,31 @@ def test_what_was_made_from_the_words_loses_them_too(world: World, operator: Cal
     assert b"Miller" not in operator.get(f"/v1/analyses/{job.code}/timeline?redact=true").content
 
 
+def test_a_translation_loses_them_too_and_only_beside_a_transcript(world: World, operator: Caller) -> None:
+    foreign = {"start": 0.0, "end": 3.3, "text": "Mi nombre es Anna Miller.", "words": []}
+    english = {
+        "utterances": [
+            {**foreign, "text": "My name is Anna Miller."},
+            {**foreign, "start": 9.0, "end": 9.9, "text": "Miller said yes."},
+        ]
+    }
+    job = told(world, (Scope.TRANSLATE, [0], english))
+    for path in ("results", "timeline", "transcript?task=translate"):
+        plain = operator.get(f"/v1/analyses/{job.code}/{path}")
+        assert b"Miller said yes." in plain.content
+        answer = operator.get(f"/v1/analyses/{job.code}/{path}{'&' if '?' in path else '?'}redact=true")
+        assert answer.status == 200, answer
+        assert b"said yes." in answer.content
+        assert not any(secret.encode() in answer.content for secret in SECRETS)
+    assert answer.body["text"] == "[REDACTED]\n[NAME] said yes."
+
+    withdrawal.withdraw(world.subject, scopes=[Scope.TRANSCRIBE], actor=ACTOR)
+
+    assert operator.get(f"/v1/analyses/{job.code}/transcript?task=translate").status == 200
+    refused = operator.get(f"/v1/analyses/{job.code}/transcript?task=translate&redact=true")
+    assert (refused.status, refused.body["code"]) == (409, "redaction_impossible")
+
+
 def call_of_two(world: World) -> tuple[Recording, gate.Participant]:
     other = world.another_subject()
     world.consent(Scope.TRANSCRIBE, Scope.NONVERBAL)

@@ -15,6 +15,7 @@ from analysis.models import Analysis
 from analysis.plan import Hearing
 from analysis.residents import Residents
 from analysis.states import AnalysisState, Stage
+from analysis.transcription_hints import NO_HINTS
 from consent.gate import Participant
 from consent.law.states import require_no_state
 from consent.vocabulary import ParticipantRole, Scope
@@ -33,7 +34,7 @@ def checkpoints(_stage: Stage, _start: float, _end: float) -> Checkpoint:
 
 def heard(data: Path, *hearings: Hearing) -> list[Finding]:
     talked = talk(real_voices(data), "allison-smith", "carlo-flora").sound.astype(np.float32)
-    return listening.listen([talked, talked], hearings, checkpoints)
+    return listening.listen([talked, talked], hearings, checkpoints, NO_HINTS)
 
 
 def test_two_people_on_one_channel_are_told_apart_under_diarization_alone(data: Path) -> None:

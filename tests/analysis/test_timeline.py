@@ -11,8 +11,10 @@ import numpy as np
 from analysis.engines.clip import Clip, ModelIdentity, Stretch, no_checkpoint
 from analysis.engines.disfluency import DisfluencyReader
 from analysis.engines.emotion import ExpressedValence, ValenceWindow
+from analysis.engines.manifest import load_manifest
 from analysis.engines.prosody import ProsodyAnalyzer
 from analysis.engines.sounds import ContextStretch, NonverbalEvents, Sound, SoundEvent, Surrounding
+from analysis.engines.transcription import Transcript, Utterance
 from analysis.engines.turns import Basis, Diarization, Turn, by_declaration, summary
 from analysis.reading import OpenedResult, ResultsView
 from analysis.timeline import Span, SpanType, assemble
@@ -60,6 +62,14 @@ def test_repetitions_and_restarts_are_spans_beside_prosody() -> None:
     ]
     found = spans(Scope.PROSODY, DisfluencyReader().run(words))
     assert [(span.type, span.label) for span in found] == [(SpanType.REPETITION, "we"), (SpanType.RESTART, "we")]
+
+
+def test_a_translation_is_spans_of_its_own_beside_the_words() -> None:
+    hola = Utterance(1.0, 2.0, "Good morning.", (), -0.3, 0.01, 0.0)
+    found = spans(Scope.TRANSLATE, Transcript("es", 0.9, (hola,), load_manifest().model("whisper-base").identity()))
+    assert [(span.type, span.start, span.end, span.label) for span in found] == [
+        (SpanType.TRANSLATION, 1.0, 2.0, "Good morning.")
+    ]
 
 
 def test_states_are_spans_that_say_they_are_not_validated() -> None:

@@ -5,6 +5,7 @@ import secrets
 import time
 import wave
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from analysis.engines.clip import ModelIdentity
 from analysis.models import Analysis, Recording
 from analysis.plan import Hearing
 from analysis.states import AnalysisState, RecordingState, Stage
+from analysis.transcription_hints import Hints
 from benchmarks.worker import Worker
 from consent.vocabulary import Scope
 from tests.factories import ACTOR, World, make_client, make_world
@@ -138,13 +140,16 @@ def test_nothing_lies_in_the_clear_while_a_worker_decodes_nor_after_it_is_killed
     assert scanner.find(canaries) == []
 
 
-def test_nothing_lies_in_the_clear_at_the_end_neither_audio_nor_transcript_nor_where_it_was_recorded(
+def test_nothing_lies_in_the_clear_at_the_end_neither_audio_nor_transcript_nor_prompt_nor_where_it_was_recorded(
     world: World, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said, place = secrets.token_hex(32), secrets.token_hex(32)
+    said, place, prompt = secrets.token_hex(32), secrets.token_hex(32), secrets.token_hex(32)
     audio = with_place(noise(seconds=3), place.encode())
 
-    def hear_a_canary(channels: object, hearings: list[Hearing], checkpoints: object) -> list[listening.Finding]:
+    def hear_a_canary(
+        channels: object, hearings: list[Hearing], checkpoints: object, hints: Hints
+    ) -> list[listening.Finding]:
+        assert hints.prompt == prompt
         model = ModelIdentity("canary", "1", "0" * 64, "none", "open", validated=False)
         body = {"utterances": [{"start": 0.0, "end": 1.0, "text": said, "words": []}]}
         return [
@@ -153,11 +158,15 @@ def test_nothing_lies_in_the_clear_at_the_end_neither_audio_nor_transcript_nor_w
         ]
 
     monkeypatch.setattr(pipeline, "listen", hear_a_canary)
-    recording = world.upload(audio, Scope.TRANSCRIBE, Scope.AUDIO_STORE)
+    scopes = (Scope.TRANSCRIBE, Scope.AUDIO_STORE)
+    asked = replace(world.submission(*scopes), hints=Hints(prompt=prompt, hot_words=(prompt[:40],)))
+    recording = submission.create_recording(world.project, asked, actor=ACTOR)
+    assert scanner.find([prompt.encode(), prompt[:40].encode()]) == []
+    recording, _ = submission.receive_audio(recording, io.BytesIO(audio).read, len(audio), actor=ACTOR)
     job = Analysis.objects.get(recording=recording)
     pipeline.run(job.code)
     job.refresh_from_db()
     assert job.state == AnalysisState.DONE
     assert Recording.objects.get(pk=recording.pk).kept_audio
     assert job.results.count() == 1
-    assert scanner.find([*canaries_of(audio), said.encode(), place.encode()]) == []
+    assert scanner.find([*canaries_of(audio), said.encode(), place.encode(), prompt[:40].encode()]) == []

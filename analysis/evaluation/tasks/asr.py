@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from analysis.engines import transcription_choice
 from analysis.engines.activity import SpeechActivity
 from analysis.engines.clip import no_checkpoint
 from analysis.engines.transcription import Transcriber, TranscriptionOptions
@@ -30,7 +31,7 @@ _LENGTHS: Final = ((5.0, "under 5 s"), (15.0, "5 to 15 s"), (60.0, "15 to 60 s")
 def make(setup: Setup) -> "AsrTask":
     entry = setup.manifest().model(setup.asr_model)
     identity = entry.identity()
-    transcriber = Transcriber.load(entry.verified(setup.models), identity, threads=setup.threads)
+    transcriber = transcription_choice.load(entry, setup.models, threads=setup.threads)
     model = f"{identity.name} {identity.version}, SHA-256 {identity.digest}"
     return AsrTask(transcriber, SpeechActivity.load(), model)
 

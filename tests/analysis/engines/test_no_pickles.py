@@ -11,7 +11,7 @@ import torch
 
 from analysis.engines.emotion_dimensions import TransformersDimensions
 from analysis.engines.emotion_transformers import TransformersEmotion
-from analysis.engines.transcription_decoding import WhisperRuntime
+from analysis.engines.transcription_ctranslate2 import CTranslate2Weights
 from analysis.engines.yamnet import Yamnet
 from tests.analysis.engines.checkpoints import tiny
 from tests.analysis.engines.test_emotion import IDENTITY
@@ -63,7 +63,7 @@ def whisper(directory: Path, content: bytes) -> None:
     directory.mkdir()
     for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.json"):
         (directory / name).write_bytes(content)
-    WhisperRuntime.load(directory, device="cpu", threads=1)
+    CTranslate2Weights.load(directory, device="cpu", threads=1)
 
 
 def yamnet(directory: Path, content: bytes) -> None:

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from analysis.engines import transcription_choice, transcription_ctranslate2
 from analysis.engines.activity import SpeechActivity
 from analysis.engines.clip import SAMPLE_RATE, Clip, Samples, Stretch, no_checkpoint
 from analysis.engines.manifest import load_manifest
@@ -23,7 +24,8 @@ from analysis.engines.transcription import (
     TranscriptionOptions,
     Word,
 )
-from analysis.engines.transcription_decoding import ModelUnloadable, WhisperRuntime
+from analysis.engines.transcription_ctranslate2 import CTranslate2Weights
+from analysis.engines.transcription_decoding import ModelUnloadable, Request, WhisperRuntime, load_tokenizer
 from analysis.engines.transcription_judging import TEMPERATURES, Hypothesis
 from analysis.evaluation.words import normalized
 from benchmarks.raw_whisper import Spoken, joined, librivox, word_error_rate
@@ -37,8 +39,7 @@ BEAM_OF_ONE = TranscriptionOptions(language="en", beam_size=1)
 
 
 def load(name: str) -> Transcriber:
-    entry = load_manifest().model(name)
-    return Transcriber.load(entry.verified(models_dir()), entry.identity(), device="cpu", threads=2)
+    return transcription_choice.load(load_manifest().model(name), models_dir(), device="cpu", threads=2)
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,13 @@ def silence(seconds: float) -> Samples:
 
 def hiss(seconds: float, level: float) -> Samples:
     return np.random.default_rng(7).normal(0.0, level, round(seconds * SAMPLE_RATE)).astype(np.float32)
+
+
+def hum(seconds: float) -> Samples:
+    """Mains hum: 50 Hz with its harmonics, and a little hiss."""
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    tones = sum(np.sin(2 * np.pi * 50 * harmonic * time) / harmonic for harmonic in (1, 2, 3, 5, 7))
+    return np.asarray(0.05 * tones, dtype=np.float32) + hiss(seconds, 0.002)
 
 
 def chords(seconds: float) -> Samples:
@@ -171,20 +179,30 @@ def test_words_begin_and_end_where_somebody_speaks_and_not_in_the_silence_betwee
 
 def test_silence_gives_an_empty_transcript_and_the_weights_are_not_touched() -> None:
     entry = load_manifest().model("whisper-tiny-en")
-    runtime = WhisperRuntime.load(entry.verified(models_dir()), device="cpu", threads=1)
-    transcriber = Transcriber(runtime, entry.identity())
-    for weights in (runtime._encoder, runtime._decoder):
-        weights.unload_model()
+    directory = entry.verified(models_dir())
+    weights = CTranslate2Weights.load(directory, device="cpu", threads=1)
+    transcriber = Transcriber(WhisperRuntime(weights, load_tokenizer(directory)), entry.identity())
+    for half in (weights._encoder, weights._decoder):
+        half.unload_model()
     clip = Clip(silence(2.0))
 
-    transcript = transcriber.run(clip, [], TranscriptionOptions(), no_checkpoint)
-
-    assert (transcript.language, transcript.language_probability, transcript.utterances) == ("unknown", 0.0, ())
+    nothing = transcriber.run(clip, [], TranscriptionOptions(), no_checkpoint)
+    assert (nothing.language, nothing.language_probability, nothing.utterances) == ("unknown", 0.0, ())
     with pytest.raises(RuntimeError, match="No model"):
         transcriber.run(clip, whole(clip), TranscriptionOptions(), no_checkpoint)
 
 
-@pytest.mark.parametrize("sound", [silence(6.0), hiss(6.0, 0.02), chords(12.0)], ids=["silence", "hiss", "music"])
+NOT_SPEECH = {
+    "silence": silence(6.0),
+    "hiss": hiss(6.0, 0.02),
+    "loud hiss": hiss(6.0, 0.2),
+    "music": chords(12.0),
+    "long music": chords(40.0),
+    "hum": hum(8.0),
+}
+
+
+@pytest.mark.parametrize("sound", NOT_SPEECH.values(), ids=NOT_SPEECH.keys())
 def test_no_word_is_invented_on_what_is_wrongly_taken_for_speech(base: Transcriber, sound: Samples) -> None:
     clip = Clip(sound)
 
@@ -192,6 +210,13 @@ def test_no_word_is_invented_on_what_is_wrongly_taken_for_speech(base: Transcrib
 
     assert transcript.utterances == ()
     assert (transcript.language, transcript.language_probability) == ("unknown", 0.0)
+
+
+@pytest.mark.parametrize("sound", NOT_SPEECH.values(), ids=NOT_SPEECH.keys())
+def test_voice_activity_finds_no_speech_in_it_so_that_the_weights_are_not_asked(
+    activity: SpeechActivity, sound: Samples
+) -> None:
+    assert not activity.run(Clip(sound))
 
 
 def test_no_word_is_invented_on_coughs_sneezes_and_laughs_and_crying_is_at_most_an_exclamation(
@@ -345,14 +370,13 @@ def test_what_the_checkpoint_raises_ends_a_batch_that_is_being_decoded_and_nothi
 
 
 def test_where_beam_search_failed_a_rising_temperature_finds_the_words(readings: tuple[Spoken, ...]) -> None:
-    runtime = WhisperRuntime.load(
-        load_manifest().model("whisper-tiny-en").verified(models_dir()), device="cpu", threads=1
-    )
+    directory = load_manifest().model("whisper-tiny-en").verified(models_dir())
+    runtime = transcription_ctranslate2.load(directory, device="cpu", threads=1)
     spoken, noise = runtime.encode(readings[1].clip.samples), runtime.encode(hiss(6.0, 0.02))
     looped = Hypothesis((11, 12, *[21, 22] * 40), "ah oh " * 40, 6.0, -0.1, 0.1, 0.0, endless=True)
 
-    found = runtime.fall_back(spoken, "en", looped)
-    nothing = runtime.fall_back(noise, "en", looped)
+    found = runtime.fall_back(spoken, Request("en"), looped)
+    nothing = runtime.fall_back(noise, Request("en"), looped)
 
     assert found.temperature in TEMPERATURES
     assert not found.repeats
@@ -384,13 +408,12 @@ def test_a_directory_without_whole_weights_is_refused_and_nothing_is_looked_for_
     source = load_manifest().model("whisper-tiny-en").verified(models_dir())
     for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
         (tmp_path / name).write_bytes((source / name).read_bytes())
-    identity = load_manifest().model("whisper-tiny-en").identity()
 
     with pytest.raises(ModelUnloadable) as missing:
-        Transcriber.load(tmp_path, identity, device="cpu", threads=1)
+        transcription_ctranslate2.load(tmp_path, device="cpu", threads=1)
     (tmp_path / "model.bin").write_bytes((source / "model.bin").read_bytes()[:1000])
     with pytest.raises(ModelUnloadable):
-        Transcriber.load(tmp_path, identity, device="cpu", threads=1)
+        transcription_ctranslate2.load(tmp_path, device="cpu", threads=1)
     assert missing.value.code == "transcription_model_unloadable"
 
 

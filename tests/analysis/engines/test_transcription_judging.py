@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.engines.transcription_judging import Hypothesis, before_loop
+from analysis.engines.transcription_judging import Hypothesis, before_loop, is_echo
 
 
 def decoded(
@@ -77,3 +77,20 @@ def test_nothing_is_no_text() -> None:
 )
 def test_a_phrase_that_goes_round_is_kept_once_with_what_came_before_it(tokens: list[int], kept: list[int]) -> None:
     assert list(before_loop(tokens)) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "echo"),
+    [
+        ("She spoke of the house.", True),
+        ("She spoke of the house. She spoke of the house.", True),
+        ("the HOUSE, she", True),
+        ("She spoke of the garden.", False),
+        ("house the of", False),
+        ("", False),
+        ("...", False),
+    ],
+)
+def test_a_text_is_an_echo_where_its_words_stand_in_the_prompt_one_after_another(text: str, echo: bool) -> None:
+    assert is_echo(text, "She spoke of the house. She spoke of the house.") is echo
+    assert not is_echo(text, "")

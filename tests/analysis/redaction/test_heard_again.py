@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from django.conf import settings
 
+from analysis.engines import transcription_choice
 from analysis.engines.activity import SpeechActivity
 from analysis.engines.clip import Clip, no_checkpoint
 from analysis.engines.manifest import load_manifest
@@ -20,8 +21,7 @@ pytestmark = pytest.mark.models
 
 @pytest.fixture(scope="module")
 def engine() -> Transcriber:
-    entry = load_manifest().model("whisper-base")
-    return Transcriber.load(entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity(), threads=2)
+    return transcription_choice.load(load_manifest().model("whisper-base"), settings.VOXGOV_MODELS_DIR, threads=2)
 
 
 def heard(engine: Transcriber, pcm: bytes) -> list[Word]:
