@@ -58,6 +58,7 @@ class TranscriptionForm(StrictSerializer):
     )
     prompt = Text(
         required=False,
+        allow_blank=True,
         default="",
         max_length=LONGEST_PROMPT,
         help_text="Text such as might have been said before: its spelling and style are followed. The last 150 words or so count.",
