@@ -101,6 +101,12 @@ class ScopeWithoutEngine(AnalysisError):
     code = "scope_without_engine"
 
 
+class EnrolmentImpossible(AnalysisError):
+    """A voiceprint was asked for without the scope for it, or of somebody who is not alone on a channel."""
+
+    code = "enrolment_impossible"
+
+
 class LeaseLost(AnalysisError):
     """Another worker holds this job now; this one must stop and write nothing."""
 

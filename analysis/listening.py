@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.conf import settings
 
+from analysis import voice_model
 from analysis.engines.clip import Checkpoint, Clip, ModelIdentity, Samples, Stretch
 from analysis.engines.manifest import Manifest, load_manifest, with_own
+from analysis.engines.masking import masked
 from analysis.plan import Hearing
 from analysis.states import Stage
 from consent.vocabulary import Scope
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from analysis.engines.prosody import ProsodyAnalyzer
     from analysis.engines.states import StateAnalyzer
     from analysis.engines.transcription import Transcriber, Transcript
+    from analysis.engines.voices import VoiceEncoder
 
 Checkpoints = Callable[[Stage, float, float], Checkpoint]
 """Makes the checkpoint for one stage, which spans a part of the job's progress."""
@@ -82,6 +85,13 @@ class Engines:
         return NonverbalDetector.load(entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity())
 
     @cached_property
+    def voices(self) -> "VoiceEncoder":
+        from analysis.engines.voices import VoiceEncoder
+
+        entry = self._manifest.model(voice_model.NAME)
+        return VoiceEncoder.load(entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity())
+
+    @cached_property
     def prosody(self) -> "ProsodyAnalyzer":
         from analysis.engines.prosody import ProsodyAnalyzer
 
@@ -125,9 +135,16 @@ def listen(channels: Sequence[Samples], hearings: Sequence[Hearing], checkpoints
     span = 0.85 / max(1, len(hearings))
     for index, hearing in enumerate(hearings):
         start = 0.1 + index * span
-        clip = Clip(_mix([channels[channel] for channel in hearing.channels]))
-        found.extend(_hear(clip, hearing, checkpoints, start, span))
+        found.extend(_hear(_clip(channels, hearing), hearing, checkpoints, start, span))
     return found
+
+
+def _clip(channels: Sequence[Samples], hearing: Hearing) -> Clip:
+    """What engines hear: the hearing's channels mixed and, where others share them, everything silenced that is not theirs."""
+    mixed = mix(channels, hearing.channels)
+    if hearing.only is None:
+        return Clip(mixed)
+    return Clip(masked(mixed, hearing.only.stretches))
 
 
 def _hear(clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, span: float) -> list[Finding]:
@@ -149,7 +166,7 @@ def _hear(clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, 
     words = transcript if Scope.TRANSCRIBE in scopes else None
     if Scope.NONVERBAL in scopes:
         events = box.nonverbal.run(clip, part(Stage.SOUNDS, 0.7, 0.8))
-        found.append(_finding(hearing, Scope.NONVERBAL, dataclasses.asdict(events), events.model))
+        found.append(finding(hearing, Scope.NONVERBAL, dataclasses.asdict(events), events.model))
     if scopes & {Scope.PROSODY, Scope.EMOTION}:
         from analysis.engines.pitch import track
 
@@ -180,12 +197,12 @@ class _Heard:
 
 def _measure(box: Engines, heard: _Heard, checkpoint: Checkpoint) -> list[Finding]:
     prosody = box.prosody.run(heard.clip, heard.speech, checkpoint, hertz=heard.hertz, one_voice=heard.one_voice)
-    found = [_finding(heard.hearing, Scope.PROSODY, dataclasses.asdict(prosody), prosody.model)]
+    found = [finding(heard.hearing, Scope.PROSODY, dataclasses.asdict(prosody), prosody.model)]
     if heard.words is not None:
         words = [word for utterance in heard.words.utterances for word in utterance.words]
         broken = box.disfluency.run(words)
         body = dataclasses.asdict(broken)
-        found.append(_finding(heard.hearing, Scope.PROSODY, body, broken.model, Scope.TRANSCRIBE))
+        found.append(finding(heard.hearing, Scope.PROSODY, body, broken.model, Scope.TRANSCRIBE))
     return found
 
 
@@ -195,19 +212,19 @@ def _express(box: Engines, heard: _Heard, first: Checkpoint, second: Checkpoint)
 
     expressed = box.emotion.run(heard.clip, heard.speech, first, hertz=heard.hertz)
     arousal = dataclasses.asdict(without_valence(expressed))
-    found = [_finding(heard.hearing, Scope.EMOTION, arousal, expressed.model)]
+    found = [finding(heard.hearing, Scope.EMOTION, arousal, expressed.model)]
     states = box.states.run(heard.clip, heard.speech, second, hertz=heard.hertz, one_voice=heard.one_voice)
-    found.append(_finding(heard.hearing, Scope.EMOTION, dataclasses.asdict(states), states.model))
+    found.append(finding(heard.hearing, Scope.EMOTION, dataclasses.asdict(states), states.model))
     if heard.words is None:
         return found
     valence = valence_of(expressed)
     if valence is not None:
         body = dataclasses.asdict(valence)
-        found.append(_finding(heard.hearing, Scope.EMOTION, body, expressed.model, Scope.TRANSCRIBE))
+        found.append(finding(heard.hearing, Scope.EMOTION, body, expressed.model, Scope.TRANSCRIBE))
     wording = box.wording.run(
         heard.clip, heard.words.utterances, heard.words.language, heard.hertz, one_voice=heard.one_voice
     )
-    found.append(_finding(heard.hearing, Scope.EMOTION, dataclasses.asdict(wording), wording.model, Scope.TRANSCRIBE))
+    found.append(finding(heard.hearing, Scope.EMOTION, dataclasses.asdict(wording), wording.model, Scope.TRANSCRIBE))
     return found
 
 
@@ -222,20 +239,25 @@ def _transcribe(
     language = {"language": body.pop("language"), "language_probability": body.pop("language_probability")}
     found = []
     if Scope.TRANSCRIBE in hearing.scopes:
-        found.append(_finding(hearing, Scope.TRANSCRIBE, body, transcript.model))
+        found.append(finding(hearing, Scope.TRANSCRIBE, body, transcript.model))
     if Scope.LANGUAGE in hearing.scopes:
-        found.append(_finding(hearing, Scope.LANGUAGE, language, transcript.model))
+        found.append(finding(hearing, Scope.LANGUAGE, language, transcript.model))
     return transcript, found
 
 
-def _finding(hearing: Hearing, scope: Scope, body: dict[str, Any], model: ModelIdentity, *also: Scope) -> Finding:
-    """`also` names the other scopes that it was derived under."""
+def finding(hearing: Hearing, scope: Scope, body: dict[str, Any], model: ModelIdentity, *also: Scope) -> Finding:
+    """`also` names the other scopes that it was derived under. What was cut out of a shared channel rests on `voice.identify`
+    besides, and says what of it was heard."""
     body.pop("model", None)
+    if hearing.only is not None:
+        body["heard"] = hearing.only.as_json()
+        also = (*also, Scope.IDENTIFY)
     return Finding(hearing, scope, frozenset({scope, *also}), body, model)
 
 
-def _mix(channels: Sequence[Samples]) -> Samples:
-    if len(channels) == 1:
-        return channels[0]
-    mixed: Samples = np.mean(np.stack(channels), axis=0, dtype=np.float32)
+def mix(channels: Sequence[Samples], heard: Sequence[int]) -> Samples:
+    """Those of the channels as one."""
+    if len(heard) == 1:
+        return channels[heard[0]]
+    mixed: Samples = np.mean(np.stack([channels[channel] for channel in heard]), axis=0, dtype=np.float32)
     return mixed

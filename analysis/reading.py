@@ -103,7 +103,7 @@ def read_results(analysis: Analysis, *, actor: Actor, redacted: bool = False) ->
         raise NotFinished(f"the job is {analysis.state}")
     recording = analysis.recording
     rows = list(analysis.results.prefetch_related("participants__subject").order_by("id"))
-    request = gate_request(recording, [Scope(scope) for scope in analysis.scopes])
+    request = gate_request(recording, [Scope(scope) for scope in analysis.scopes], told_apart=True)
     denied: ConsentDenied | None = None
     redaction: Redaction | None = None
     with transaction.atomic():

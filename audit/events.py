@@ -63,6 +63,7 @@ class EventName(StrEnum):
     GRANT_RENEWAL_DUE = "consent:grant:renewal-due"
     STATEMENT_RECEIVED = "consent:statement:received"
     STATEMENT_HEARD = "consent:statement:heard"
+    VOICEPRINT_MADE = "consent:voiceprint:made"
     RECEIPT_ISSUED = "consent:receipt:issued"
     DECISION_ALLOWED = "consent:decision:allowed"
     DECISION_DENIED = "consent:decision:denied"

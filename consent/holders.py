@@ -28,6 +28,7 @@ from consent.models import (
 from consent.not_personal import declare_fields_that_hold_nothing_personal
 from consent.replays import ReplayHolder
 from consent.staff import StaffHolder
+from consent.voiceprints import VoiceprintHolder
 from vault import sealing
 from vault.models import SealedBlob
 
@@ -378,6 +379,7 @@ def declare_all() -> None:
         BulkWithdrawalHolder(),
         StatementHolder(),
         DecisionHolder(),
+        VoiceprintHolder(),
         ImportHolder(),
         ReplayHolder(),
         StaffHolder(),

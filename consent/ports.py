@@ -41,3 +41,14 @@ class WorkCounter(Protocol):
 
 
 work_counter: Plug[WorkCounter] = Plug("consent.WorkCounter")
+
+
+class VoiceModel(Protocol):
+    """Says by which model voices are told apart now."""
+
+    def __call__(self) -> str:
+        """The model's digest: SHA-256, hex."""
+        ...
+
+
+voice_model: Plug[VoiceModel] = Plug("consent.VoiceModel")

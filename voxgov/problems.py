@@ -77,6 +77,7 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     analysis_errors.ScopeOutsideRecording: (422, "Scope outside the recording"),
     analysis_errors.ScopeWithoutEngine: (422, "No engine for this scope"),
     analysis_errors.TooManyParticipants: (422, "Participants invalid"),
+    analysis_errors.EnrolmentImpossible: (422, "Voice cannot be enrolled"),
     # audit
     audit_errors.ServiceClosed: (503, "Closed until recovered"),
     audit_errors.EventNotSigned: (409, "Event not signed yet"),

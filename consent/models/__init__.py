@@ -10,6 +10,7 @@ from consent.models.notices import Notice, NoticeSeries, Purpose, RenewalRun
 from consent.models.people import Representation, RestrictedRole, RoleChange, Subject
 from consent.models.rules import RuleSet
 from consent.models.scoping import ScopedQuerySet
+from consent.models.voiceprints import Voiceprint
 
 __all__ = [
     "BulkWithdrawal",
@@ -38,4 +39,5 @@ __all__ = [
     "SecondPerson",
     "SpokenStatement",
     "Subject",
+    "Voiceprint",
 ]
