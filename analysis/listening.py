@@ -25,6 +25,7 @@ from consent.vocabulary import Scope
 
 if TYPE_CHECKING:
     from analysis.engines.activity import SpeechActivity
+    from analysis.engines.diarization import Diarizer
     from analysis.engines.disfluency import DisfluencyReader
     from analysis.engines.emotion import EmotionEngine
     from analysis.engines.incongruence import WordingReader
@@ -76,6 +77,19 @@ class Engines:
         return Transcriber.load(
             entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity(), threads=settings.VOXGOV_THREADS
         )
+
+    @cached_property
+    def voices(self) -> "VoiceEncoder":
+        from analysis.engines.voices import VoiceEncoder
+
+        entry = self._manifest.model("resemblyzer")
+        return VoiceEncoder.load(entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity())
+
+    @cached_property
+    def diarizer(self) -> "Diarizer":
+        from analysis.engines.diarization import Diarizer
+
+        return Diarizer(self.voices)
 
     @cached_property
     def nonverbal(self) -> "NonverbalDetector":
@@ -155,9 +169,11 @@ def _hear(clip: Clip, hearing: Hearing, checkpoints: Checkpoints, start: float, 
         return checkpoints(stage, start + first * span, start + last * span)
 
     speech: Sequence[Stretch] = ()
-    if scopes & {Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.PROSODY, Scope.EMOTION}:
-        speech = box.activity.run(clip, part(Stage.LISTENING, 0.0, 0.1))
+    if scopes & {Scope.DIARIZE, Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.PROSODY, Scope.EMOTION}:
+        speech = box.activity.run(clip, part(Stage.LISTENING, 0.0, 0.05))
     found: list[Finding] = []
+    if Scope.DIARIZE in scopes:
+        found.append(_diarize(box, clip, speech, hearing, part(Stage.LISTENING, 0.05, 0.1)))
     transcript = None
     if scopes & {Scope.TRANSCRIBE, Scope.LANGUAGE}:
         transcript, heard = _transcribe(box, clip, speech, hearing, part(Stage.TRANSCRIBING, 0.1, 0.7))
@@ -226,6 +242,17 @@ def _express(box: Engines, heard: _Heard, first: Checkpoint, second: Checkpoint)
     )
     found.append(finding(heard.hearing, Scope.EMOTION, dataclasses.asdict(wording), wording.model, Scope.TRANSCRIBE))
     return found
+
+
+def _diarize(box: Engines, clip: Clip, speech: Sequence[Stretch], hearing: Hearing, checkpoint: Checkpoint) -> Finding:
+    """Who speaks when. Where one person may be heard, that is declared, and no embedding of anybody is made."""
+    from analysis.engines.turns import by_declaration
+
+    if len(hearing.people) == 1:
+        spoken = by_declaration(clip, speech, box.activity.model)
+    else:
+        spoken = box.diarizer.run(clip, speech, checkpoint)
+    return _finding(hearing, Scope.DIARIZE, dataclasses.asdict(spoken), spoken.model)
 
 
 def _transcribe(

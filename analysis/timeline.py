@@ -19,6 +19,7 @@ UNKNOWN = "unknown"
 class SpanType(StrEnum):
     UTTERANCE = "utterance"
     WORD = "word"
+    SPEAKER_TURN = "speaker_turn"
     SOUND = "sound"
     PAUSE = "pause"
     FILLED_PAUSE = "filled_pause"
@@ -104,6 +105,9 @@ def _spans(result: "OpenedResult") -> Iterator[Span]:
     match result.scope:
         case Scope.TRANSCRIBE:
             yield from _transcript(result)
+        case Scope.DIARIZE:
+            for turn in result.body["turns"]:
+                yield _span(result, SpanType.SPEAKER_TURN, turn, turn["speaker"], turn["confidence"])
         case Scope.NONVERBAL:
             for event in result.body["events"]:
                 yield _span(result, SpanType.SOUND, event, event["label"], event["score"])

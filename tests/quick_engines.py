@@ -23,6 +23,7 @@ from vault.sealing import RangeReader
 _MAGIC: Final = b"quick audio, channels: "
 _MODEL: Final = ModelIdentity("quick", "1", "0" * 64, "Apache-2.0", "open", False)
 _STAGES: Final = {
+    Scope.DIARIZE: Stage.LISTENING,
     Scope.TRANSCRIBE: Stage.TRANSCRIBING,
     Scope.LANGUAGE: Stage.TRANSCRIBING,
     Scope.NONVERBAL: Stage.SOUNDS,
@@ -33,7 +34,7 @@ _STAGES: Final = {
 _ALONE: Final[frozenset[Scope]] = frozenset()
 _WITH_WORDS: Final = frozenset({Scope.TRANSCRIBE})
 _FOUND: Final = {
-    **dict.fromkeys((Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.NONVERBAL), (_ALONE,)),
+    **dict.fromkeys((Scope.DIARIZE, Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.NONVERBAL), (_ALONE,)),
     Scope.PROSODY: (_ALONE, _WITH_WORDS),
     Scope.EMOTION: (_ALONE, _ALONE, _WITH_WORDS),
 }

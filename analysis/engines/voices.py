@@ -32,6 +32,8 @@ WINDOW: Final = 160 * FRAME
 """Samples that the network was trained on at a time: 1.6 s."""
 STEP: Final = 77 * FRAME
 """Samples from one window of an utterance to the next: 0.77 s, the reference's 1.3 windows a second in whole frames."""
+SIZE: Final = 256
+"""Values of an embedding."""
 MINIMUM: Final = 1.6
 """Seconds of voice; of less, nothing is said."""
 SAME_VOICE: Final = 0.8
@@ -41,7 +43,6 @@ _COVERED: Final = 0.75
 """Share of a window that an utterance's end must fill; a last window with less is left out."""
 _FFT: Final = 400
 _BANDS: Final = 40
-_SIZE: Final = 256
 _LAYERS: Final = 3
 _LEVEL: Final = -30.0
 """dBFS. Quieter speech is raised to it, louder is left as it is: as the network was trained, and it hears levels."""
@@ -78,8 +79,8 @@ class VoiceEncoder:
             VoiceEncoderUnloadable: it is missing or damaged, asks for code to be run, or holds another network.
             ActivityWeightsRefused: see `SpeechActivity.load`.
         """
-        lstm = nn.LSTM(_BANDS, _SIZE, _LAYERS, batch_first=True)
-        linear = nn.Linear(_SIZE, _SIZE)
+        lstm = nn.LSTM(_BANDS, SIZE, _LAYERS, batch_first=True)
+        linear = nn.Linear(SIZE, SIZE)
         try:
             states = torch.load(files / WEIGHTS, map_location="cpu", weights_only=True)["model_state"]
             for name, layer in (("lstm", lstm), ("linear", linear)):
@@ -111,7 +112,7 @@ class VoiceEncoder:
         frames = max(1, length // FRAME)
         spectrum = self._spectrum(samples, max(starts, default=0) // FRAME + frames)
         energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
-        found = [np.zeros((0, _SIZE), np.float32)]
+        found = [np.zeros((0, SIZE), np.float32)]
         for first in range(0, len(starts), _BATCH):
             begins = [start // FRAME for start in starts[first : first + _BATCH]]
             gains = torch.tensor([_gain(energy, begin * FRAME, length) for begin in begins])
@@ -131,8 +132,8 @@ class VoiceEncoder:
         beyond = max(0, frames * FRAME + _FFT - len(samples))
         padded = torch.from_numpy(np.pad(samples, (_FFT // 2, beyond)))
         every = padded.unfold(0, _FFT, FRAME)[:frames]
-        pieces = [torch.fft.rfft(part * self._hann).abs().square() for part in every.split(_FRAMES_AT_ONCE)]
-        return torch.cat([piece @ self._filters for piece in pieces])
+        parts = (every[first : first + _FRAMES_AT_ONCE] for first in range(0, frames, _FRAMES_AT_ONCE))
+        return torch.cat([torch.fft.rfft(part * self._hann).abs().square() @ self._filters for part in parts])
 
 
 def similarity(a: Embedding, b: Embedding) -> float:

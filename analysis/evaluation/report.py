@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from analysis.evaluation.confidence import bootstrap, wilson
+from analysis.evaluation.detection import Trial, equal_error_rate, least_cost, measured
 
 ALL: Final = "all"
 
@@ -20,6 +21,14 @@ class Kind(StrEnum):
     """Successes among separate trials; Wilson's interval."""
     RATIO = "ratio"
     """A sum over a sum; bootstrap over items."""
+    EQUAL_ERROR = "equal error"
+    """Of scores: where as many are missed as wrongly accepted; bootstrap over items."""
+    LEAST_COST = "least cost"
+    """Of scores: the least detection cost over all thresholds; bootstrap over items."""
+
+
+_HOW: Final = {Kind.SHARE: "Wilson"}
+_OF_SCORES: Final = {Kind.EQUAL_ERROR: equal_error_rate, Kind.LEAST_COST: least_cost}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,8 @@ class Measure:
 class Outcome:
     """One judgement of one item. It counts `part` of `whole` towards a measure, in all of its groups.
 
+    Towards a measure of scores, `part` is the score and `whole` 1.0 where it should be high, 0.0 where it should be low.
+
     `abstained`: the item got no answer; what that costs is in `part` and `whole`, and it is counted besides.
     """
 
@@ -48,7 +59,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measure over one group: `value` with its interval from `low` to `high`, from `part` over `whole` in so many items."""
+    """One measure over one group: `value` with its interval from `low` to `high`, from `part` over `whole` in so many items.
+
+    Of scores, `whole` is how many there are, and `part` how many of them should be high.
+    """
 
     measure: str
     group: str
@@ -86,7 +100,7 @@ class Report:
         lines += [f"- {name}: {value}" for name, value in self.about.items() if value]
         for name, measure in self.measures.items():
             better = "more is better" if measure.more_is_better else "less is better"
-            how = "Wilson" if measure.kind is Kind.SHARE else "bootstrap over items"
+            how = _HOW.get(measure.kind, "bootstrap over items")
             lines += ["", f"## {name}", "", f"{measure.means} ({better}; 95 % interval, {how})", ""]
             lines += ["| group | value | interval | of | items | abstained |", "|---|---|---|---|---|---|"]
             lines += [_row(figure) for figure in self.figures if figure.measure == name]
@@ -106,13 +120,16 @@ def summarize(
         for group, value in groups:
             within = [outcome for outcome in own if outcome.groups.get(group) == value]
             figures.append(_figure(name, f"{group}: {value}", measure, within))
+    judged = [one for one in every if measures[one.measure].kind not in _OF_SCORES]
     missed = sorted(
-        {one.item for one in every if one.part != (one.whole if measures[one.measure].more_is_better else 0)}
+        {one.item for one in judged if one.part != (one.whole if measures[one.measure].more_is_better else 0)}
     )
     return Report(task, about, measures, tuple(figures), tuple(missed))
 
 
 def _figure(name: str, group: str, measure: Measure, outcomes: Sequence[Outcome]) -> Figure:
+    if measure.kind in _OF_SCORES:
+        return _figure_of_scores(name, group, measure, outcomes)
     part, whole = sum(one.part for one in outcomes), sum(one.whole for one in outcomes)
     by_item: dict[str, tuple[float, float]] = {}
     for one in outcomes:
@@ -128,6 +145,22 @@ def _figure(name: str, group: str, measure: Measure, outcomes: Sequence[Outcome]
         part=part,
         whole=whole,
         items=len(by_item),
+        abstained=len({one.item for one in outcomes if one.abstained}),
+    )
+
+
+def _figure_of_scores(name: str, group: str, measure: Measure, outcomes: Sequence[Outcome]) -> Figure:
+    trials = [Trial(one.item, one.part, one.whole > 0) for one in outcomes]
+    value, low, high = measured(trials, _OF_SCORES[measure.kind])
+    return Figure(
+        measure=name,
+        group=group,
+        value=value,
+        low=low,
+        high=high,
+        part=sum(trial.same for trial in trials),
+        whole=len(trials),
+        items=len({trial.group for trial in trials}),
         abstained=len({one.item for one in outcomes if one.abstained}),
     )
 

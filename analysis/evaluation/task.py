@@ -11,7 +11,9 @@ from analysis.evaluation.report import Measure, Outcome, Report, summarize
 
 TASKS: Final[Mapping[str, str]] = {
     "asr": "analysis.evaluation.tasks.asr",
+    "diarization": "analysis.evaluation.tasks.diarization",
     "redaction": "analysis.evaluation.tasks.redaction",
+    "speaker": "analysis.evaluation.tasks.speaker",
 }
 """Name and module; a module is imported when its task is asked for, and its models with it."""
 

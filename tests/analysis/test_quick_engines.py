@@ -20,10 +20,10 @@ from tests import quick_engines
 
 pytestmark = pytest.mark.models
 CUSTOMER, EMPLOYEE = Participant("a", ParticipantRole.CUSTOMER, 0), Participant("b", ParticipantRole.EMPLOYEE, 1)
-EVERY = frozenset({Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION})
+EVERY = frozenset({Scope.DIARIZE, Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION})
 CASES = [
     [Hearing((0,), (CUSTOMER,), EVERY), Hearing((1,), (EMPLOYEE,), frozenset({Scope.PROSODY}))],
-    [Hearing((0, 1), (CUSTOMER, EMPLOYEE), frozenset({Scope.LANGUAGE, Scope.NONVERBAL}))],
+    [Hearing((0, 1), (CUSTOMER, EMPLOYEE), frozenset({Scope.DIARIZE, Scope.LANGUAGE, Scope.NONVERBAL}))],
     [Hearing((1,), (EMPLOYEE,), frozenset({Scope.AUDIO_STORE}))],
     [],
 ]

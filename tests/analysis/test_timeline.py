@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analysis.engines.clip import Stretch, no_checkpoint
+import numpy as np
+
+from analysis.engines.clip import Clip, Stretch, no_checkpoint
 from analysis.engines.disfluency import DisfluencyReader
 from analysis.engines.emotion import ExpressedValence, ValenceWindow
 from analysis.engines.prosody import ProsodyAnalyzer
+from analysis.engines.turns import Basis, Diarization, Turn, by_declaration, summary
 from analysis.reading import OpenedResult, ResultsView
 from analysis.timeline import Span, SpanType, assemble
 from consent.vocabulary import Scope
@@ -66,6 +69,19 @@ def test_incongruence_is_a_span_with_both_pieces_of_evidence() -> None:
     (marker,) = (span for span in found if span.type is SpanType.INCONGRUENCE)
     assert marker.details["wording_evidence"] == ["fine"]
     assert marker.details["delivery"]["shape"] == "falling"
+
+
+def test_turns_are_spans_with_their_speaker_and_no_score_where_it_is_declared() -> None:
+    model = said(FINE, 0.0).model
+    heard = (Turn(0.0, 1.5, "speaker 1", 0.8), Turn(1.5, 2.0, "unknown", 0.0))
+    found = spans(Scope.DIARIZE, Diarization(heard, summary(heard, Basis.VOICE), model))
+    assert [(span.type, span.label, span.score) for span in found] == [
+        (SpanType.SPEAKER_TURN, "speaker 1", 0.8),
+        (SpanType.SPEAKER_TURN, "unknown", 0.0),
+    ]
+    declared = by_declaration(Clip(np.zeros(16_000, np.float32)), [Stretch(0.2, 0.9)], model)
+    (span,) = spans(Scope.DIARIZE, declared)
+    assert (span.start, span.end, span.label, span.score) == (0.2, 0.9, "speaker 1", None)
 
 
 def test_valence_by_itself_is_a_span_of_expression() -> None:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from analysis import decode
 from analysis.engines.activity import SpeechActivity
 from analysis.engines.clip import Clip, no_checkpoint
 from analysis.engines.manifest import load_manifest
 from analysis.engines.transcription import Transcriber, TranscriptionOptions
 from analysis.evaluation.corpus import Corpus, CorpusInvalid
 from analysis.evaluation.report import Kind, Measure, Outcome
+from analysis.evaluation.sound import decoded
 from analysis.evaluation.task import Progress, Setup
 from analysis.evaluation.words import edits, normalized
 
@@ -34,17 +34,6 @@ def make(setup: Setup) -> "AsrTask":
     transcriber = Transcriber.load(entry.verified(setup.models), identity, threads=setup.threads)
     model = f"{identity.name} {identity.version}, SHA-256 {identity.digest}"
     return AsrTask(transcriber, SpeechActivity.load(), model)
-
-
-class _File:
-    """A file as the decoder reads one."""
-
-    def __init__(self, path: Path) -> None:
-        self._bytes = path.read_bytes()
-        self.size = len(self._bytes)
-
-    def read(self, offset: int, length: int, /) -> bytes:
-        return self._bytes[offset : offset + length]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +64,14 @@ class AsrTask:
 
     def _heard(self, audio: Path) -> tuple[str, float]:
         """The words of all channels, one after another, and the clip's seconds."""
-        decoded = decode.server().decode(_File(audio))
+        sound = decoded(audio)
         texts = []
-        for samples in decoded.channels:
+        for samples in sound.channels:
             clip = Clip(samples)
             speech = self._activity.run(clip, no_checkpoint)
             transcript = self._transcriber.run(clip, speech, TranscriptionOptions(), no_checkpoint)
             texts += [utterance.text for utterance in transcript.utterances]
-        return " ".join(texts), decoded.duration
+        return " ".join(texts), sound.duration
 
 
 def _length(seconds: float) -> str:

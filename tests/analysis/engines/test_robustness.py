@@ -6,39 +6,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import av
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from analysis.engines.clip import SAMPLE_RATE, Stretch, no_checkpoint
 from analysis.engines.prosody import Prosody, ProsodyAnalyzer
+from benchmarks.corpora.lines import Sound, telephone
 from tests.analysis.engines.signals import at_level, clip, glide, noise, perturbed, pulses, silence, syllables, voice
-
-Sound = NDArray[np.float64]
-
-
-def telephone(sound: Sound) -> Sound:
-    """8 kHz, 300 to 3,400 Hz with slopes as of a filter, an idle line's noise, G.711 mu-law, and back to 16 kHz."""
-    hertz = np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE)
-    passed = np.clip((hertz - 150) / 150, 0.0, 1.0) * np.clip((3_900 - hertz) / 500, 0.0, 1.0)
-    narrow = np.fft.irfft(np.fft.rfft(sound) * np.sin(np.pi / 2 * passed), len(sound))[::2]
-    narrow = narrow + noise(len(narrow) / SAMPLE_RATE, -65.0)
-    coder, decoder = (av.CodecContext.create("pcm_mulaw", mode) for mode in ("w", "r"))
-    for context in (coder, decoder):
-        context.sample_rate, context.layout = 8_000, "mono"
-    coder.format = av.AudioFormat("s16")
-    frame = av.AudioFrame.from_ndarray(
-        (narrow.clip(-1, 1) * 32_767).astype(np.int16)[None], format="s16", layout="mono"
-    )
-    frame.sample_rate = 8_000
-    heard = [
-        piece.to_ndarray()[0] / 32_768
-        for packet in [*coder.encode(frame), *coder.encode(None)]
-        for piece in decoder.decode(packet)
-    ]
-    received = np.concatenate(heard)
-    return np.asarray(np.fft.irfft(2 * np.fft.rfft(received), 2 * len(received)))
 
 
 def clipped(sound: Sound) -> Sound:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from django.core.management import CommandError, call_command
 from analysis.evaluation.corpus import Corpus
 from analysis.evaluation.report import Figure, Report
 from analysis.evaluation.task import TASKS, Setup, evaluate, make
+from benchmarks.corpora.conversations import corpus as make_conversations
 from benchmarks.corpora.personal_data import corpus as make_corpus
 from benchmarks.corpora.personal_data import sentences
+from benchmarks.corpora.voices import read_voices
 
 
 def setup() -> Setup:
@@ -92,6 +95,63 @@ def test_a_clip_without_words_is_an_abstention_and_costs_all_of_them(tmp_path: P
     assert (rate.part, rate.whole, rate.abstained) == (2, 2, 1)
 
 
+def voices_manifest(directory: Path, data: Path) -> None:
+    """The committed voices, two clips each, as a corpus for the task speaker."""
+    items = []
+    for clip in sorted((data / "voices").glob("*/*.flac")):
+        name = f"{clip.parent.name}-{clip.name}"
+        shutil.copy(clip, directory / name)
+        items.append({"audio": name, "groups": {"line": "clean"}, "truth": {"speaker": clip.parent.name}})
+    (directory / "manifest.json").write_text(json.dumps({"items": items}))
+
+
+@pytest.mark.models
+def test_voices_are_compared_each_with_each_other(tmp_path: Path, data: Path) -> None:
+    voices_manifest(tmp_path, data)
+    report = report_of("speaker", tmp_path)
+    error = figure(report, "equal error rate")
+    assert (error.value, error.part, error.whole, error.items) == (0.0, 6, 30, 3)
+    assert figure(report, "minimum detection cost").value == 0.0
+    assert figure(report, "same voice accepted", "line: clean").value == 1.0
+    assert figure(report, "another voice refused").value == 1.0
+    assert report.missed == ()
+    assert "resemblyzer" in report.about["engine"]
+    assert "| all | 0.000 | 0.000 to 0.000 | 6 of 30 | 3 | 0 |" in report.as_markdown()
+
+
+@pytest.mark.models
+def test_a_clip_without_enough_voice_is_an_abstention_and_never_accepted(tmp_path: Path, data: Path) -> None:
+    voices_manifest(tmp_path, data)
+    body = json.loads((tmp_path / "manifest.json").read_text())
+    shutil.copy(data / "human" / "sneeze-male.wav", tmp_path / "sneeze.wav")
+    body["items"].append({"audio": "sneeze.wav", "truth": {"speaker": "carlo-flora"}})
+    (tmp_path / "manifest.json").write_text(json.dumps(body))
+    accepted = figure(report_of("speaker", tmp_path), "same voice accepted")
+    assert (accepted.part, accepted.whole, accepted.abstained) == (6, 10, 1)
+
+
+@pytest.mark.models
+def test_turns_are_judged_on_conversations_made_of_real_voices(tmp_path: Path, data: Path) -> None:
+    make_conversations(tmp_path, read_voices(data / "voices"), seed=3, each=1, speakers=[2], seconds=20.0)
+    report = report_of("diarization", tmp_path)
+    assert figure(report, "number of speakers", "speakers: 2").whole == 3
+    rate, inner = figure(report, "diarization error rate"), figure(report, "diarization error rate, collar")
+    assert rate.value is not None
+    assert inner.value is not None
+    assert inner.value < rate.value < 0.3
+    parts = [figure(report, name, "sound: clean").part for name in ("missed", "false alarm", "confused")]
+    assert sum(parts) == pytest.approx(figure(report, "diarization error rate", "sound: clean").part)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("turns", ["none", [{"start": 0.0, "end": 1.0}], [{"start": "a", "end": 1.0, "speaker": "b"}]])
+def test_turns_that_are_none_are_refused(tmp_path: Path, data: Path, turns: object) -> None:
+    shutil.copy(data / "human" / "sneeze-male.wav", tmp_path / "a.wav")
+    (tmp_path / "manifest.json").write_text(json.dumps({"items": [{"audio": "a.wav", "truth": {"turns": turns}}]}))
+    with pytest.raises(CommandError, match="start, end"):
+        run(str(tmp_path), "--task", "diarization")
+
+
 def run(*arguments: Any) -> tuple[str, str]:
     out, err = io.StringIO(), io.StringIO()
     call_command("evaluate", *arguments, stdout=out, stderr=err)
@@ -123,6 +183,9 @@ def test_somebody_who_looks_sees_a_progress_bar(data: Path) -> None:
 def test_a_corpus_for_another_task_and_a_task_that_is_not_there_are_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="none for redaction"):
         run(str(data / "librivox"), "--task", "redaction")
+    for task in ("speaker", "diarization"):
+        with pytest.raises(CommandError, match=f"none for {task}"):
+            run(str(data / "librivox"), "--task", task)
     with pytest.raises(CommandError, match=r"manifest\.json"):
         run(str(tmp_path), "--task", "redaction")
     with pytest.raises(CommandError, match="invalid choice"):
@@ -130,4 +193,4 @@ def test_a_corpus_for_another_task_and_a_task_that_is_not_there_are_refused(data
 
 
 def test_every_task_that_is_named_is_there() -> None:
-    assert set(TASKS) == {"asr", "redaction"}
+    assert set(TASKS) == {"asr", "diarization", "redaction", "speaker"}
