@@ -82,7 +82,7 @@ class Engines:
     def voices(self) -> "VoiceEncoder":
         from analysis.engines.voices import VoiceEncoder
 
-        entry = self._manifest.model("resemblyzer")
+        entry = self._manifest.model(voice_model.NAME)
         return VoiceEncoder.load(entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity())
 
     @cached_property
@@ -97,13 +97,6 @@ class Engines:
 
         entry = self._manifest.model("yamnet")
         return NonverbalDetector.load(entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity())
-
-    @cached_property
-    def voices(self) -> "VoiceEncoder":
-        from analysis.engines.voices import VoiceEncoder
-
-        entry = self._manifest.model(voice_model.NAME)
-        return VoiceEncoder.load(entry.verified(settings.VOXGOV_MODELS_DIR), entry.identity())
 
     @cached_property
     def prosody(self) -> "ProsodyAnalyzer":
@@ -252,7 +245,7 @@ def _diarize(box: Engines, clip: Clip, speech: Sequence[Stretch], hearing: Heari
         spoken = by_declaration(clip, speech, box.activity.model)
     else:
         spoken = box.diarizer.run(clip, speech, checkpoint)
-    return _finding(hearing, Scope.DIARIZE, dataclasses.asdict(spoken), spoken.model)
+    return finding(hearing, Scope.DIARIZE, dataclasses.asdict(spoken), spoken.model)
 
 
 def _transcribe(

@@ -107,7 +107,8 @@ def _on_condition(people: Mapping[str, Any], subject: str, duty: Mapping[str, st
             "only what matches their own voiceprint may be used, and everything else on the channel is silenced before"
         )
         return f"Of {_who(people, subject, inside=True)}, {what}: {how} ({duty['citation']})."
-    return f"{_who(people, subject)} must be left out, {what} ({duty['citation']})."
+    left_out = "of what is kept" if scope == Scope.AUDIO_STORE else f"when somebody asks {what}"
+    return f"{_who(people, subject)} must be left out {left_out} ({duty['citation']})."
 
 
 def _why_not(people: Mapping[str, Any], denial: Mapping[str, str]) -> str:

@@ -29,18 +29,22 @@ _AT_ONCE: Final = 256
 class IsolationOptions:
     """How sure it must be. What the defaults leave of anybody else in mixed readings is in `docs/hearing.md`."""
 
-    threshold: float = 0.8
+    threshold: float = 0.74
     """Least similarity of a whole window (1.6 s) to the template."""
-    short_threshold: float = 0.7
+    short_threshold: float = 0.55
     """Least similarity of a short window (0.64 s): it is less sure of anything, but shows a word put in."""
-    margin: float = 0.1
-    """By which every window must be more similar to the template than to any other voice on the channel."""
+    margin: float = 0.05
+    """By which every whole window must be more similar to the template than to any other voice on the channel."""
+    short_margin: float = 0.0
+    """The same for short windows."""
     edge: float = 0.32
     """Seconds given up where a kept stretch ends inside speech."""
     shortest: float = 0.8
     """Seconds; shorter kept stretches are silenced too."""
-    another: float = 0.7
+    another: float = 0.6
     """Similarity below which a window is taken for another voice."""
+    alike: float = 0.8
+    """Similarity from which two such windows count as of one voice."""
 
 
 SHORT: Final = 64 * 160
@@ -94,7 +98,7 @@ def isolate(
     theirs = (
         spoken
         & long.agree(long.matches(template, others, options.threshold, options.margin), len(spoken))
-        & short.agree(short.matches(template, others, options.short_threshold, options.margin), len(spoken))
+        & short.agree(short.matches(template, others, options.short_threshold, options.short_margin), len(spoken))
     )
     kept = tuple(_stretches(theirs, spoken, clip.duration, options))
     return Isolation(kept, long.similarity_within(theirs, template), options, encoder.identity)
@@ -151,7 +155,7 @@ def _other_voices(windows: _Windows, template: Embedding, options: IsolationOpti
     rest = windows.embeddings[windows.embeddings @ template < options.another]
     voices: list[Embedding] = []
     while len(rest):
-        near = rest @ rest[0] >= options.threshold
+        near = rest @ rest[0] >= options.alike
         centre = rest[near].mean(axis=0)
         voices.append(np.asarray(centre / max(float(np.linalg.norm(centre)), 1e-6), dtype=np.float32))
         rest = rest[~near]
