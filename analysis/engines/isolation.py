@@ -29,9 +29,9 @@ _AT_ONCE: Final = 256
 class IsolationOptions:
     """How sure it must be. What the defaults leave of anybody else in mixed readings is in `docs/hearing.md`."""
 
-    threshold: float = 0.74
+    threshold: float = 0.82
     """Least similarity of a whole window (1.6 s) to the template."""
-    short_threshold: float = 0.55
+    short_threshold: float = 0.6
     """Least similarity of a short window (0.64 s): it is less sure of anything, but shows a word put in."""
     margin: float = 0.05
     """By which every whole window must be more similar to the template than to any other voice on the channel."""
