@@ -77,10 +77,14 @@ class Recordings(ApiView):
             context=form["context"],
             jurisdiction=form["jurisdiction"],
             recorded_at=form["recorded_at"],
-            participants=tuple(Participant(**participant) for participant in form["participants"]),
+            participants=tuple(
+                Participant(named["subject"], named["role"], named["channel"], named.get("jurisdiction", ""))
+                for named in form["participants"]
+            ),
             scopes=tuple(form["scopes"]),
             exposure_notice_shown_at=form["exposure_notice_shown_at"],
             hints=_hints(form),
+            enrol=frozenset(named["subject"] for named in form["participants"] if named["enrol"]),
         )
         recording = submission.create_recording(self.project, asked, actor=self.actor)
         return Response(_recording(recording), status=201)

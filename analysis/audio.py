@@ -46,7 +46,8 @@ def open_kept_audio(recording: Recording, permit: Permit) -> WaitingAudio:
     blob = find_blob(recording.kept_audio)
     subjects = _kept_for(recording)
     for subject in subjects:
-        permit.require_pair(subject, Scope.AUDIO_STORE)
+        for scope in recording.kept_scopes:
+            permit.require_pair(subject, scope)
     if deletion.is_kept_audio_doomed(recording):
         raise AudioGone("the audio of this recording is ordered destroyed")
     context = kept_context(organization, subjects, recording.code, blob.code)

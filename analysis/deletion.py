@@ -15,7 +15,6 @@ from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent import destruction, locking, restricting
 from consent.errors import SubjectRestricted
-from consent.vocabulary import Scope
 from vault import journal, sealing
 from vault.journal import Entry
 from vault.models import KeyClass, SealedBlob
@@ -115,7 +114,7 @@ def is_kept_audio_doomed(recording: Recording) -> bool:
     people = recording.participants.filter(in_kept_audio=True).values_list("subject__code", flat=True)
     subjects = list(people)
     return any(
-        destruction.names(order, subjects, [Scope.AUDIO_STORE.value], recording.completed_at or order.ordered_at)
+        destruction.names(order, subjects, recording.kept_scopes, recording.completed_at or order.ordered_at)
         for order in destruction.open_orders(recording.project_id, recording.purpose.code, subjects)
     )
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ov
 import structlog
 from django.conf import settings
 
+from analysis import voice_model
 from analysis.engines.manifest import (
     Manifest,
     ManifestInvalid,
@@ -166,6 +167,7 @@ class Engines:
     @engine(
         "analysis.engines.activity",
         Scope.DIARIZE,
+        Scope.IDENTIFY,
         Scope.TRANSCRIBE,
         Scope.TRANSLATE,
         Scope.LANGUAGE,
@@ -192,7 +194,7 @@ class Engines:
 
         return load(entry, settings.VOXGOV_MODELS_DIR, threads=settings.VOXGOV_THREADS, allowed=self.allowed)
 
-    @engine("analysis.engines.voices", Scope.DIARIZE, model="resemblyzer")
+    @engine("analysis.engines.voices", Scope.DIARIZE, Scope.IDENTIFY, model=voice_model.NAME)
     def voices(self, entry: ModelEntry) -> "VoiceEncoder":
         from analysis.engines.voices import VoiceEncoder
 

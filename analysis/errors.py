@@ -119,6 +119,12 @@ class LanguageUnsupported(AnalysisError):
     code = "transcription_language_unsupported"
 
 
+class EnrolmentImpossible(AnalysisError):
+    """A voiceprint was asked for without the scope for it, or of somebody who is not alone on a channel."""
+
+    code = "enrolment_impossible"
+
+
 class LeaseLost(AnalysisError):
     """Another worker holds this job now; this one must stop and write nothing."""
 

@@ -115,11 +115,12 @@ def _drop_waiting(recording: Recording) -> int:
 
 
 class KeptAudioHolder:
-    """Audio that every participant granted keeping, under all their keys."""
+    """Audio that everybody in it granted keeping, under all their keys. Where voices in it were told apart by voiceprint, it goes
+    with the consent to that as well."""
 
     name = "kept_audio"
     category = Category.KEPT_AUDIO
-    fields = frozenset({"analysis.Recording.kept_audio"})
+    fields = frozenset({"analysis.Recording.kept_audio", "analysis.Recording.kept_apart"})
 
     def _rows(self, target: Target) -> QuerySet[Recording]:
         rows = _with_audio(target).exclude(kept_audio="")
@@ -127,7 +128,9 @@ class KeptAudioHolder:
             # Whom the kept audio leaves out has nothing in it to destroy.
             kept = Participant.objects.filter(subject__code=target.subject, in_kept_audio=True)
             rows = rows.filter(pk__in=kept.values("recording"))
-        return rows if target.whole_person or Scope.AUDIO_STORE.value in target.scopes else rows.none()
+        if target.whole_person or Scope.AUDIO_STORE.value in target.scopes:
+            return rows
+        return rows.filter(kept_apart=True) if Scope.IDENTIFY.value in target.scopes else rows.none()
 
     def count(self, target: Target) -> int:
         return self._rows(target).count()
@@ -226,7 +229,7 @@ _RECORDING_FIELDS = frozenset(
     | {"duration", "channels", "created_at", "completed_at", "deleted_at"}
 )
 _PARTICIPANT_FIELDS = frozenset(
-    {"recording", "subject", "role", "channel", "jurisdiction", "position", "in_kept_audio"}
+    {"recording", "subject", "role", "channel", "jurisdiction", "position", "in_kept_audio", "enrol"}
 )
 _ANALYSIS_FIELDS = frozenset(
     {"code", "recording", "scopes", "state", "stage", "progress", "decision", "error_code", "error_message"}

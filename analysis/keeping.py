@@ -1,12 +1,13 @@
-"""Sealing a recording's audio again to be kept: under the keys of those it is kept for, without the channels of the others."""
+"""Sealing a recording's audio again to be kept: under the keys of those it is kept for, without the voices of the others."""
 
 from collections.abc import Iterator, Sequence
 
 from analysis import rendition
 from analysis.audio import find_blob, kept_context, kept_keys
 from analysis.engines.clip import Checkpoint, Samples
+from analysis.engines.masking import masked
 from analysis.models import Recording
-from analysis.plan import Keeping
+from analysis.plan import Hearing, Keeping
 from analysis.submission import audio_context
 from consent.gate import Permit
 from consent.vocabulary import Scope
@@ -17,18 +18,31 @@ from vault.models import SealedBlob
 
 
 def keep_audio(
-    recording: Recording, permit: Permit, keeping: Keeping, channels: Sequence[Samples], checkpoint: Checkpoint
+    recording: Recording,
+    permit: Permit,
+    keeping: Keeping,
+    channels: Sequence[Samples],
+    checkpoint: Checkpoint,
+    *,
+    hearings: Sequence[Hearing],
 ) -> SealedBlob:
     """Seals the audio again under the keys of those it is kept for; the caller saves the blob's row with the recording.
 
-    As uploaded where nobody is left out; otherwise the decoded channels, without those that are to be silent.
+    As uploaded where nobody is left out; otherwise the decoded channels, without those that are to be silent, and on those that are
+    kept apart only what the `hearings` that were told apart say is theirs.
     """
     subjects = tuple(sorted(person.subject for person in keeping.people))
     for subject in subjects:
         permit.require_pair(subject, Scope.AUDIO_STORE)
+        if keeping.apart:
+            permit.require_pair(subject, Scope.IDENTIFY)
     organization = recording.project.organization.code
-    pieces = rendition.wav(channels, keeping.silent) if keeping.silent else _as_uploaded(recording, organization)
-    size = len(channels) * len(channels[0]) * 2 if keeping.silent else max(1, recording.size or 1)
+    if keeping.as_uploaded:
+        pieces = _as_uploaded(recording, organization)
+        size = max(1, recording.size or 1)
+    else:
+        pieces = rendition.wav(_apart(channels, keeping, hearings), keeping.silent)
+        size = len(channels) * len(channels[0]) * 2
     code = new_code()
     done = 0
     with sealing.seal_stream(
@@ -39,6 +53,20 @@ def keep_audio(
             done += len(piece)
             checkpoint(min(1.0, done / size))
         return writer.finish()
+
+
+def _apart(channels: Sequence[Samples], keeping: Keeping, hearings: Sequence[Hearing]) -> list[Samples]:
+    """The channels; of those to be kept apart only the stretches that were told apart under `audio.store`."""
+    found = list(channels)
+    for channel in sorted(keeping.apart):
+        stretches = [
+            stretch
+            for hearing in hearings
+            if channel in hearing.channels and hearing.only is not None and Scope.AUDIO_STORE in hearing.scopes
+            for stretch in hearing.only.stretches
+        ]
+        found[channel] = masked(channels[channel], stretches)
+    return found
 
 
 def _as_uploaded(recording: Recording, organization: str) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from analysis.engine_box import Engines, engines
 from analysis.engines.clip import Checkpoint, Clip, ModelIdentity, Samples, Stretch
+from analysis.engines.masking import masked
 from analysis.plan import Hearing
 from analysis.states import Stage
 from consent.vocabulary import Scope
@@ -58,9 +59,16 @@ def listen(
     span = 0.85 / max(1, len(hearings))
     for index, hearing in enumerate(hearings):
         start = 0.1 + index * span
-        clip = Clip(_mix([channels[channel] for channel in hearing.channels]))
-        found.extend(_hear(clip, hearing, checkpoints, start, span, hints=hints))
+        found.extend(_hear(_clip(channels, hearing), hearing, checkpoints, start, span, hints=hints))
     return found
+
+
+def _clip(channels: Sequence[Samples], hearing: Hearing) -> Clip:
+    """What engines hear: the hearing's channels mixed and, where others share them, everything silenced that is not theirs."""
+    mixed = mix(channels, hearing.channels)
+    if hearing.only is None:
+        return Clip(mixed)
+    return Clip(masked(mixed, hearing.only.stretches))
 
 
 def _hear(
@@ -90,11 +98,11 @@ def _hear(
     words = transcript if Scope.TRANSCRIBE in scopes else None
     if Scope.NONVERBAL in scopes:
         events = box.nonverbal.run(clip, part(Stage.SOUNDS, 0.7, 0.78))
-        found.append(_finding(hearing, Scope.NONVERBAL, dataclasses.asdict(events), events.model))
+        found.append(finding(hearing, Scope.NONVERBAL, dataclasses.asdict(events), events.model))
     if Scope.ACCENT in scopes:
         one_voice = len(hearing.people) == 1
         accent = box.accent.run(clip, speech, part(Stage.LISTENING, 0.78, 0.8), one_voice=one_voice)
-        found.append(_finding(hearing, Scope.ACCENT, dataclasses.asdict(accent), accent.model))
+        found.append(finding(hearing, Scope.ACCENT, dataclasses.asdict(accent), accent.model))
     if scopes & {Scope.PROSODY, Scope.EMOTION}:
         from analysis.engines.pitch import track
 
@@ -125,12 +133,12 @@ class _Heard:
 
 def _measure(box: Engines, heard: _Heard, checkpoint: Checkpoint) -> list[Finding]:
     prosody = box.prosody.run(heard.clip, heard.speech, checkpoint, hertz=heard.hertz, one_voice=heard.one_voice)
-    found = [_finding(heard.hearing, Scope.PROSODY, dataclasses.asdict(prosody), prosody.model)]
+    found = [finding(heard.hearing, Scope.PROSODY, dataclasses.asdict(prosody), prosody.model)]
     if heard.words is not None:
         words = [word for utterance in heard.words.utterances for word in utterance.words]
         broken = box.disfluency.run(words)
         body = dataclasses.asdict(broken)
-        found.append(_finding(heard.hearing, Scope.PROSODY, body, broken.model, Scope.TRANSCRIBE))
+        found.append(finding(heard.hearing, Scope.PROSODY, body, broken.model, Scope.TRANSCRIBE))
     return found
 
 
@@ -140,19 +148,19 @@ def _express(box: Engines, heard: _Heard, first: Checkpoint, second: Checkpoint)
 
     expressed = box.emotion.run(heard.clip, heard.speech, first, hertz=heard.hertz)
     arousal = dataclasses.asdict(without_valence(expressed))
-    found = [_finding(heard.hearing, Scope.EMOTION, arousal, expressed.model)]
+    found = [finding(heard.hearing, Scope.EMOTION, arousal, expressed.model)]
     states = box.states.run(heard.clip, heard.speech, second, hertz=heard.hertz, one_voice=heard.one_voice)
-    found.append(_finding(heard.hearing, Scope.EMOTION, dataclasses.asdict(states), states.model))
+    found.append(finding(heard.hearing, Scope.EMOTION, dataclasses.asdict(states), states.model))
     if heard.words is None:
         return found
     valence = valence_of(expressed)
     if valence is not None:
         body = dataclasses.asdict(valence)
-        found.append(_finding(heard.hearing, Scope.EMOTION, body, expressed.model, Scope.TRANSCRIBE))
+        found.append(finding(heard.hearing, Scope.EMOTION, body, expressed.model, Scope.TRANSCRIBE))
     wording = box.wording.run(
         heard.clip, heard.words.utterances, heard.words.language, heard.hertz, one_voice=heard.one_voice
     )
-    found.append(_finding(heard.hearing, Scope.EMOTION, dataclasses.asdict(wording), wording.model, Scope.TRANSCRIBE))
+    found.append(finding(heard.hearing, Scope.EMOTION, dataclasses.asdict(wording), wording.model, Scope.TRANSCRIBE))
     return found
 
 
@@ -167,7 +175,7 @@ def _diarize(box: Engines, clip: Clip, speech: Sequence[Stretch], hearing: Heari
     else:
         with box.voices.held() as encoder:
             spoken = Diarizer(encoder).run(clip, speech, checkpoint)
-    return _finding(hearing, Scope.DIARIZE, dataclasses.asdict(spoken), spoken.model)
+    return finding(hearing, Scope.DIARIZE, dataclasses.asdict(spoken), spoken.model)
 
 
 def _transcribe(
@@ -186,9 +194,9 @@ def _transcribe(
     }
     found = []
     if Scope.TRANSCRIBE in hearing.scopes:
-        found.append(_finding(hearing, Scope.TRANSCRIBE, body, transcript.model))
+        found.append(finding(hearing, Scope.TRANSCRIBE, body, transcript.model))
     if Scope.LANGUAGE in hearing.scopes:
-        found.append(_finding(hearing, Scope.LANGUAGE, language, transcript.model))
+        found.append(finding(hearing, Scope.LANGUAGE, language, transcript.model))
     return transcript, found
 
 
@@ -202,17 +210,22 @@ def _translate(
     options = TranscriptionOptions(task="translate", language=hints.language, hot_words=hints.hot_words)
     translation = box.transcriber.run(clip, speech, options, checkpoint)
     body = {"utterances": [dataclasses.asdict(utterance) for utterance in translation.utterances]}
-    return _finding(hearing, Scope.TRANSLATE, body, translation.model)
+    return finding(hearing, Scope.TRANSLATE, body, translation.model)
 
 
-def _finding(hearing: Hearing, scope: Scope, body: dict[str, Any], model: ModelIdentity, *also: Scope) -> Finding:
-    """`also` names the other scopes that it was derived under."""
+def finding(hearing: Hearing, scope: Scope, body: dict[str, Any], model: ModelIdentity, *also: Scope) -> Finding:
+    """`also` names the other scopes that it was derived under. What was cut out of a shared channel rests on `voice.identify`
+    besides, and says what of it was heard."""
     body.pop("model", None)
+    if hearing.only is not None:
+        body["heard"] = hearing.only.as_json()
+        also = (*also, Scope.IDENTIFY)
     return Finding(hearing, scope, frozenset({scope, *also}), body, model)
 
 
-def _mix(channels: Sequence[Samples]) -> Samples:
-    if len(channels) == 1:
-        return channels[0]
-    mixed: Samples = np.mean(np.stack(channels), axis=0, dtype=np.float32)
+def mix(channels: Sequence[Samples], heard: Sequence[int]) -> Samples:
+    """Those of the channels as one."""
+    if len(heard) == 1:
+        return channels[heard[0]]
+    mixed: Samples = np.mean(np.stack([channels[channel] for channel in heard]), axis=0, dtype=np.float32)
     return mixed

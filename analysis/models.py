@@ -52,6 +52,9 @@ class Recording(models.Model):
     kept_audio = models.CharField(
         max_length=36, blank=True, help_text="Blob under every participant's audio.store key."
     )
+    kept_apart = models.BooleanField(
+        default=False, help_text="What is kept was told apart by voiceprint, and rests on voice.identify too."
+    )
     size = models.BigIntegerField(null=True, help_text="Bytes uploaded.")
     duration = models.FloatField(null=True, help_text="Seconds, once decoded.")
     channels = models.IntegerField(null=True, help_text="Channels of the upload, once decoded.")
@@ -66,6 +69,11 @@ class Recording(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+    @property
+    def kept_scopes(self) -> tuple[Scope, ...]:
+        """The scopes that the kept audio rests on."""
+        return (Scope.AUDIO_STORE, Scope.IDENTIFY) if self.kept_apart else (Scope.AUDIO_STORE,)
 
 
 class Participant(models.Model):
@@ -83,7 +91,10 @@ class Participant(models.Model):
         max_length=16, blank=True, help_text="Where this person was; empty where it is the recording's."
     )
     in_kept_audio = models.BooleanField(
-        default=True, help_text="False where kept audio leaves this person's channels out."
+        default=True, help_text="False where kept audio leaves this person's voice out."
+    )
+    enrol = models.BooleanField(
+        default=False, help_text="A voiceprint is to be made of this person; the first finished job takes care of it."
     )
     position = models.IntegerField(help_text="Order in which the submission named them, from 0.")
 

@@ -19,15 +19,16 @@ from analysis.audio import WaitingAudio, open_audio
 from analysis.claiming import Claim
 from analysis.engines.clip import Checkpoint
 from analysis.errors import CancelRequested, ConsentChanged, LeaseLost
+from analysis.identifying import Recognized, recognize, tell_apart
 from analysis.keeping import keep_audio
 from analysis.listening import Finding, listen
 from analysis.models import Analysis, Participant, Recording, Result
-from analysis.plan import Keeping, keeping, plan, unbind_absent_channels
+from analysis.plan import Keeping, keeping, plan, plan_apart, unbind_absent_channels
 from analysis.sealed_results import result_context, result_keys
 from analysis.states import AnalysisState, RecordingState, Stage
 from analysis.submission import gate_request
 from audit.events import EventName
-from consent import gate, locking
+from consent import gate, locking, voiceprints
 from consent.errors import ConsentDenied
 from consent.gate import GateRequest, Permit
 from consent.law.states import require_no_state
@@ -160,16 +161,24 @@ def _work(job: _Job) -> None:
         return
     if bound is not job:
         job, watch = bound, Watch(bound)
-    hearings = plan(job.request.participants, len(decoded.channels), job.permit)
+    people, channels = job.request.participants, decoded.channels
+    hearings = plan(people, len(channels), job.permit)
+    hearings += tell_apart(channels, plan_apart(people, len(channels), job.permit), job.permit, watch.checkpoint)
+    recognized = recognize(channels, hearings, job.permit, _to_enrol(job), watch.checkpoint)
     hints = transcription_hints.of_job(job.held.analysis, job.recording, job.permit)
-    findings = listen(decoded.channels, hearings, watch.checkpoint, hints)
+    findings = [*recognized.findings, *listen(channels, hearings, watch.checkpoint, hints)]
     kept = None
-    how = None if job.recording.kept_audio else keeping(job.request.participants, len(decoded.channels), job.permit)
-    if how is not None and (not how.silent or rendition.fits(decoded.channels)):
+    how = None if job.recording.kept_audio else keeping(people, len(channels), job.permit)
+    if how is not None and (how.as_uploaded or rendition.fits(channels)):
         checkpoint = watch.checkpoint(Stage.COMMITTING, 0.95, 1.0)
-        kept = _Kept(keep_audio(job.recording, job.permit, how, decoded.channels, checkpoint), how)
+        kept = _Kept(keep_audio(job.recording, job.permit, how, channels, checkpoint, hearings=hearings), how)
     watch.look(Stage.COMMITTING, 0.99)
-    _commit(job, findings, audio, kept)
+    _commit(job, findings, recognized, audio, kept)
+
+
+def _to_enrol(job: _Job) -> set[str]:
+    """Subjects whose voiceprint was asked for with the recording and not made yet."""
+    return set(job.recording.participants.filter(enrol=True).values_list("subject__code", flat=True))
 
 
 def _bound_as_decoded(job: _Job, channels: int) -> _Job | None:
@@ -198,8 +207,11 @@ def _bound_as_decoded(job: _Job, channels: int) -> _Job | None:
     return dataclasses.replace(job, request=request, permit=permit)
 
 
-def _commit(job: _Job, findings: list[Finding], audio: WaitingAudio, kept: _Kept | None) -> None:
-    """Results, state and event in one transaction, under locks that hold consent still. Raises `ConsentChanged`, `LeaseLost`."""
+def _commit(
+    job: _Job, findings: list[Finding], recognized: Recognized, audio: WaitingAudio, kept: _Kept | None
+) -> None:
+    """Results, voiceprints, state and event in one transaction, under locks that hold consent still. Raises `ConsentChanged`,
+    `LeaseLost`."""
     subjects = [participant.subject for participant in job.request.participants]
     with transaction.atomic():
         locking.hold(job.request.project, subjects)
@@ -230,9 +242,14 @@ def _commit(job: _Job, findings: list[Finding], audio: WaitingAudio, kept: _Kept
         people = {p.subject.code: p for p in job.recording.participants.select_related("subject")}
         for finding in findings:
             _save_result(job, permit, finding, audio, people)
+        for subject, template in recognized.templates.items():
+            voiceprints.keep(permit, subject, template, actor=claiming.ACTOR)
+        Participant.objects.filter(recording=recording, subject__code__in=recognized.answered).update(enrol=False)
         if kept is not None:
             kept.blob.save()
-            Recording.objects.filter(pk=job.recording.pk).update(kept_audio=kept.blob.code)
+            Recording.objects.filter(pk=job.recording.pk).update(
+                kept_audio=kept.blob.code, kept_apart=bool(kept.how.apart)
+            )
             within = [person.subject for person in kept.how.people]
             Participant.objects.filter(recording=job.recording.pk).exclude(subject__code__in=within).update(
                 in_kept_audio=False

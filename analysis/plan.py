@@ -5,38 +5,76 @@ is never heard.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from consent.binding import heard_on
 from consent.gate import Participant, Permit
 from consent.vocabulary import Scope
 
+if TYPE_CHECKING:
+    from analysis.engines.isolation import Isolation
+
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """One clip to be made: these channels mixed, these people on it, these scopes permitted for all of them."""
+    """One clip to be made: these channels mixed, these people on it, these scopes permitted for all of them. `only` says what of
+    the mix is theirs, where others may be heard on these channels too: engines hear that and silence. None: all of it is theirs."""
 
     channels: tuple[int, ...]
     people: tuple[Participant, ...]
     scopes: frozenset[Scope]
+    only: "Isolation | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Channels on which somebody who consents is to be told from somebody who does not. Nothing may be heard there for these scopes
+    before that is done; `analysis.identifying` makes a `Hearing` of it."""
+
+    channels: tuple[int, ...]
+    person: Participant
+    scopes: frozenset[Scope]
 
 
 def plan(participants: Sequence[Participant], channels: int, permit: Permit) -> list[Hearing]:
-    """What may be heard in a recording of that many channels. Channels with nothing permitted are left out."""
-    by_people: dict[tuple[Participant, ...], list[int]] = {}
-    for channel in range(channels):
-        people = heard_on(participants, channel)
-        if people:
-            by_people.setdefault(people, []).append(channel)
+    """What may be heard as it is in a recording of that many channels. Channels with nothing permitted are left out."""
     hearings = []
-    for people, heard in by_people.items():
+    for people, heard in _by_people(participants, channels):
         scopes = frozenset(
             pair.scope for pair in permit.granted if all(permit.allows(person.subject, pair.scope) for person in people)
         )
         if scopes:
-            hearings.append(Hearing(tuple(heard), people, scopes))
+            hearings.append(Hearing(heard, people, scopes))
     return hearings
+
+
+def plan_apart(participants: Sequence[Participant], channels: int, permit: Permit) -> list[Shared]:
+    """What may be heard of one person alone, once their voice is told from the others' on the same channels."""
+    found = []
+    for people, heard in _by_people(participants, channels):
+        for position, person in enumerate(participants):
+            scopes = frozenset(
+                pair.scope
+                for pair in permit.granted
+                if pair.subject == person.subject and permit.must_isolate(position, pair.scope)
+            )
+            if person in people and len(people) > 1 and scopes:
+                found.append(Shared(heard, person, scopes))
+    return found
+
+
+def _by_people(
+    participants: Sequence[Participant], channels: int
+) -> Iterator[tuple[tuple[Participant, ...], tuple[int, ...]]]:
+    """Who may be heard together, and on which channels."""
+    found: dict[tuple[Participant, ...], list[int]] = {}
+    for channel in range(channels):
+        people = heard_on(participants, channel)
+        if people:
+            found.setdefault(people, []).append(channel)
+    return ((people, tuple(heard)) for people, heard in found.items())
 
 
 def unbind_absent_channels(participants: Sequence[Participant], channels: int) -> tuple[Participant, ...]:
@@ -51,24 +89,43 @@ def unbind_absent_channels(participants: Sequence[Participant], channels: int) -
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How the audio may be kept: under whose keys, and with which channels silent."""
+    """How the audio may be kept: under whose keys, with which channels silent, and on which channels (`apart`) only the stretches
+    of those for whom it is kept."""
 
     people: tuple[Participant, ...]
     silent: frozenset[int]
+    apart: frozenset[int] = frozenset()
+
+    @property
+    def as_uploaded(self) -> bool:
+        return not self.silent and not self.apart
 
 
 def keeping(participants: Sequence[Participant], channels: int, permit: Permit) -> Keeping | None:
     """None where the audio may not be kept. As uploaded where everyone declared granted it and no channel belongs to anyone else;
-    without the channels of those whom the Permit obliges to leave out."""
-    left_out = [person for position, person in enumerate(participants) if permit.must_mask(position)]
+    without the voices of those whom the Permit obliges to leave out."""
+    left_out = {person for position, person in enumerate(participants) if permit.must_mask(position, Scope.AUDIO_STORE)}
+    isolated = {
+        person for position, person in enumerate(participants) if permit.must_isolate(position, Scope.AUDIO_STORE)
+    }
     kept = tuple(person for person in participants if person not in left_out)
     if not kept or not all(permit.allows(person.subject, Scope.AUDIO_STORE) for person in kept):
         return None
-    if not all(heard_on(participants, channel) for channel in range(channels)):
+    silent, apart = set(), set()
+    for channel in range(channels):
+        here = set(heard_on(participants, channel))
+        if not here:
+            return None
+        if here <= left_out:
+            silent.add(channel)
+        elif here & left_out:
+            # Whoever shares a channel with somebody left out is kept by what was told apart as theirs, or nothing is.
+            if not here - left_out <= isolated:
+                return None
+            apart.add(channel)
+    if len(silent) == channels:
         return None
-    silent = frozenset(person.channel for person in left_out if person.channel is not None)
-    # Nobody is left out who may be heard on a channel that stays: the gate obliges only where that is so, and here it is required.
-    audible = [channel for channel in range(channels) if channel not in silent]
-    if any(person in left_out for channel in audible for person in heard_on(participants, channel)) or not audible:
+    # One file has one lineage: what was told apart by voiceprint in it goes with anybody's consent to that.
+    if apart and not all(permit.allows(person.subject, Scope.IDENTIFY) for person in kept):
         return None
-    return Keeping(kept, silent)
+    return Keeping(kept, frozenset(silent), frozenset(apart))

@@ -111,7 +111,10 @@ def read_results(
     recording = analysis.recording
     found = analysis.results.filter(scope__in=[scope.value for scope in only])
     rows = list(found.prefetch_related("participants__subject").order_by("id"))
-    request = gate_request(recording, [Scope(scope) for scope in analysis.scopes if scope in only])
+    # What was cut out of a shared channel rests on the recognition of the voice, too.
+    needed = {*only, *(Scope(scope) for row in rows for scope in row.rests_on)}
+    asked = [Scope(scope) for scope in analysis.scopes if scope in needed]
+    request = gate_request(recording, asked, told_apart=True)
     denied: ConsentDenied | None = None
     redaction: Redaction | None = None
     with transaction.atomic():

@@ -6,7 +6,7 @@ time and up to `LONGEST_DECODED`, because its samples lie in memory until the la
 """
 
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Final, Self
 
 from django.db import transaction
@@ -86,8 +86,8 @@ def read_audio(recording: Recording, *, fill: Fill, actor: Actor) -> RedactedAud
     denied: ConsentDenied | None = None
     with transaction.atomic():
         try:
-            keeping = _require(recording, [Scope.AUDIO_STORE], actor, partial=False)
-            words = _require(recording, [Scope.TRANSCRIBE], actor, partial=True)
+            keeping = _require(recording, recording.kept_scopes, actor, partial=False)
+            words = _require(recording, [Scope.TRANSCRIBE, *recording.kept_scopes[1:]], actor, partial=True)
         except ConsentDenied as denial:
             denied = denial
         else:
@@ -108,9 +108,9 @@ def read_audio(recording: Recording, *, fill: Fill, actor: Actor) -> RedactedAud
         raise
 
 
-def _require(recording: Recording, scopes: list[Scope], actor: Actor, *, partial: bool) -> Permit:
+def _require(recording: Recording, scopes: Sequence[Scope], actor: Actor, *, partial: bool) -> Permit:
     return gate.require(
-        gate_request(recording, scopes),
+        gate_request(recording, scopes, told_apart=True),
         action=Action.READ,
         actor=actor,
         object_code=recording.code,
@@ -122,7 +122,7 @@ def _require(recording: Recording, scopes: list[Scope], actor: Actor, *, partial
 def _require_kept_for_all(recording: Recording, keeping: Permit) -> None:
     """Raises `AudioGone` where somebody who is in the kept audio no longer lets it be kept: it waits for its destruction."""
     within = recording.participants.filter(in_kept_audio=True).select_related("subject")
-    if not all(keeping.allows(person.subject.code, Scope.AUDIO_STORE) for person in within):
+    if not all(keeping.allows(person.subject.code, scope) for person in within for scope in recording.kept_scopes):
         raise AudioGone("somebody who is heard in it no longer lets it be kept")
 
 
@@ -139,10 +139,19 @@ def _spans(recording: Recording, permit: Permit) -> list[Span]:
     return [located.span for located in find_in(opened).spans]
 
 
-def _audible(recording: Recording, channels: int) -> set[int]:
-    """The channels on which something may be heard in what is kept."""
-    left_out = recording.participants.filter(in_kept_audio=False).values_list("channel", flat=True)
-    return set(range(channels)) - set(left_out)
+def _audible(recording: Recording, channels: int) -> set[tuple[int, str]]:
+    """Who may be heard on which channel of what is kept. Whoever was declared on a channel that is not there may be on any."""
+    people = {
+        person: person.subject.code
+        for person in recording.participants.select_related("subject")
+        if person.in_kept_audio
+    }
+    return {
+        (channel, code)
+        for person, code in people.items()
+        for channel in range(channels)
+        if person.channel in (None, channel) or person.channel >= channels
+    }
 
 
 def _redacted(recording: Recording, source: RangeReader, spans: list[Span], fill: Fill) -> RedactedAudio:

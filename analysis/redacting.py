@@ -67,7 +67,7 @@ def redact(opened: Sequence["OpenedResult"]) -> tuple[list["OpenedResult"], Reda
     """The same results without personal data. Raises `RedactionImpossible`, and what a recognizer raises."""
     transcripts = [result for result in opened if result.scope == Scope.TRANSCRIBE]
     scripts = _scripts(transcripts)
-    require_transcribed(transcripts, {channel for result in opened for channel in result.channels})
+    require_transcribed(transcripts, {voice for result in opened for voice in _voices(result)})
     found = find_all([script.words for script in scripts], recognizers())
     known = known_from([script.words for script in scripts], found)
     by_code = {result.code: (script, spans) for result, script, spans in zip(transcripts, scripts, found, strict=True)}
@@ -76,7 +76,9 @@ def redact(opened: Sequence["OpenedResult"]) -> tuple[list["OpenedResult"], Reda
     for result in opened:
         if result.code in by_code:
             script, spans = by_code[result.code]
-            redacted.append(dataclasses.replace(result, body=script.redacted(spans)))
+            # Which stretches were heard holds no word, and without it the rest would seem to be the whole.
+            heard = {"heard": result.body["heard"]} if "heard" in result.body else {}
+            redacted.append(dataclasses.replace(result, body={**script.redacted(spans), **heard}))
         elif _made_from_words(result):
             body = scrubbed(result.body, every, recognizers(), known)
             redacted.append(dataclasses.replace(result, body=body))
@@ -91,12 +93,17 @@ def find_in(transcripts: Sequence["OpenedResult"]) -> Redaction:
     return _located(transcripts, find_all([script.words for script in scripts], recognizers()))
 
 
-def require_transcribed(transcripts: Sequence["OpenedResult"], channels: set[int]) -> None:
-    """Raises `RedactionImpossible` unless what was said on every one of the channels is in an opened transcript."""
-    if not channels <= {channel for result in transcripts for channel in result.channels}:
+def require_transcribed(transcripts: Sequence["OpenedResult"], voices: set[tuple[int, str]]) -> None:
+    """Raises `RedactionImpossible` unless what each of the people said on that channel is in an opened transcript."""
+    if not voices <= {voice for result in transcripts for voice in _voices(result)}:
         raise RedactionImpossible(
             "somebody was heard of whom no transcript may be opened: where personal data was said is not known"
         )
+
+
+def _voices(result: "OpenedResult") -> set[tuple[int, str]]:
+    """Who was heard on which channel."""
+    return {(channel, subject) for channel in result.channels for subject in result.subjects}
 
 
 def _scripts(transcripts: Sequence["OpenedResult"]) -> list[Script]:

@@ -13,6 +13,7 @@ from accounts.api_fields import (
     QueryParameters,
     StrictSerializer,
     Text,
+    TrueOrFalse,
     WholeNumber,
     Word,
     Words,
@@ -46,6 +47,11 @@ class ParticipantForm(StrictSerializer):
         help_text="The channel that is this person's alone, from 0; left out when there is none.",
     )
     jurisdiction = Place(required=False, help_text="Where this person was, if not where the recording was.")
+    enrol = TrueOrFalse(
+        required=False,
+        default=False,
+        help_text="Make a voiceprint of this person, under `voice.identify`, from a channel on which nobody else may be heard.",
+    )
 
 
 class TranscriptionForm(StrictSerializer):
@@ -104,7 +110,8 @@ class ParticipantSerializer(Shape):
     role = Word(ParticipantRole)
     channel = serializers.IntegerField(allow_null=True)
     jurisdiction = serializers.CharField(allow_blank=True)
-    in_kept_audio = serializers.BooleanField(help_text="False where kept audio leaves this person's channels out.")
+    in_kept_audio = serializers.BooleanField(help_text="False where kept audio leaves this person's voice out.")
+    enrol = serializers.BooleanField(help_text="A voiceprint of this person is still to be made from this recording.")
 
 
 class RecordingSerializer(Shape):

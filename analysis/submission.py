@@ -20,6 +20,7 @@ from analysis.errors import (
     AudioGone,
     AudioTooLarge,
     AudioTruncated,
+    EnrolmentImpossible,
     RecordingNotReceivable,
     ScopeOutsideRecording,
     ScopeWithoutEngine,
@@ -32,6 +33,7 @@ from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
 from consent import gate, locking
+from consent.binding import is_alone
 from consent.errors import ConsentDenied
 from consent.gate import GateRequest, Permit
 from consent.models import Purpose, ScopedQuerySet, Subject
@@ -44,7 +46,7 @@ from vault.models import SealedBlob
 
 ENGINE_SCOPES: Final = frozenset(
     {
-        *(Scope.TRANSCRIBE, Scope.TRANSLATE, Scope.LANGUAGE, Scope.DIARIZE),
+        *(Scope.TRANSCRIBE, Scope.TRANSLATE, Scope.LANGUAGE, Scope.DIARIZE, Scope.IDENTIFY),
         *(Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION),
     }
 )
@@ -59,7 +61,8 @@ RECEIVING_LEASE: Final = timedelta(minutes=10)
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What a client says about a recording before sending it. `exposure_notice_shown_at` is when people were told what would be
-    used on them; None: they were not. `hints` are for the job that the upload queues."""
+    used on them; None: they were not. `hints` are for the job that the upload queues; `enrol` are the subjects of whom a voiceprint
+    is to be made."""
 
     purpose: str
     context: Context
@@ -69,6 +72,7 @@ class Submission:
     scopes: tuple[Scope, ...]
     exposure_notice_shown_at: datetime | None = None
     hints: Hints = NO_HINTS
+    enrol: frozenset[str] = frozenset()
 
 
 def create_recording(project: Project, submission: Submission, *, actor: Actor) -> Recording:
@@ -78,6 +82,7 @@ def create_recording(project: Project, submission: Submission, *, actor: Actor) 
     codes = [participant.subject for participant in submission.participants]
     if not 1 <= len(codes) <= MAX_PARTICIPANTS or len(set(codes)) != len(codes):
         raise TooManyParticipants(f"name 1 to {MAX_PARTICIPANTS} participants, each once")
+    _require_enrollable(submission)
     code = new_code()
     request = GateRequest(
         project=project.pk,
@@ -167,8 +172,8 @@ def request_analysis(
         if not locked.waiting_audio:
             if deletion.is_kept_audio_doomed(locked):
                 raise AudioGone("the audio of this recording is ordered destroyed")
-            # Kept audio is opened under `audio.store`: the job needs that scope too, whether or not it was named.
-            scopes = [*scopes, Scope.AUDIO_STORE]
+            # Kept audio is opened under the scopes that it rests on: the job needs them too, whether or not they were named.
+            scopes = [*scopes, *locked.kept_scopes]
         try:
             gate.require(
                 gate_request(locked, list(dict.fromkeys(scopes))),
@@ -186,8 +191,11 @@ def request_analysis(
     raise denied
 
 
-def gate_request(recording: Recording, scopes: Sequence[Scope] | None = None) -> GateRequest:
-    """The question that a recording poses to the gate, for all its scopes or some of them."""
+def gate_request(
+    recording: Recording, scopes: Sequence[Scope] | None = None, *, told_apart: bool = False
+) -> GateRequest:
+    """The question that a recording poses to the gate, for all its scopes or some of them. `told_apart` where what was heard or
+    kept is only to be read."""
     return GateRequest(
         project=recording.project_id,
         purpose=recording.purpose.code,
@@ -201,6 +209,7 @@ def gate_request(recording: Recording, scopes: Sequence[Scope] | None = None) ->
         scopes=tuple(Scope(scope) for scope in recording.scopes) if scopes is None else tuple(scopes),
         exposure_notice_shown_at=recording.exposure_notice_shown_at,
         recording=recording.code,
+        told_apart=told_apart,
     )
 
 
@@ -216,6 +225,17 @@ def _require_known_scopes(scopes: Sequence[Scope]) -> None:
     without = sorted(scope.value for scope in set(scopes) - accepted)
     if without:
         raise ScopeWithoutEngine(f"no engine of this installation answers {', '.join(without)}")
+
+
+def _require_enrollable(submission: Submission) -> None:
+    """Raises `EnrolmentImpossible` unless each voice to be enrolled is asked to be recognized, and is alone on a channel."""
+    people = {person.subject: person for person in submission.participants}
+    for subject in sorted(submission.enrol):
+        if Scope.IDENTIFY not in submission.scopes:
+            raise EnrolmentImpossible(f"a voice is enrolled under {Scope.IDENTIFY}, which is not among the scopes")
+        person = people.get(subject)
+        if person is None or not (len(people) == 1 or is_alone(submission.participants, person)):
+            raise EnrolmentImpossible("a voice is enrolled from a channel on which nobody else may be heard")
 
 
 def _make_recording(project: Project, code: str, submission: Submission, permit: Permit, actor: Actor) -> Recording:
@@ -238,6 +258,7 @@ def _make_recording(project: Project, code: str, submission: Submission, permit:
             channel=participant.channel,
             jurisdiction=participant.jurisdiction,
             position=position,
+            enrol=participant.subject in submission.enrol,
         )
         for position, participant in enumerate(submission.participants)
     )

@@ -34,6 +34,7 @@ class SpanType(StrEnum):
     WORDING = "wording"
     DELIVERY = "delivery"
     INCONGRUENCE = "incongruence"
+    HEARD = "heard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,9 @@ def _spans(result: "OpenedResult") -> Iterator[Span]:
             yield from _prosody(result)
         case Scope.EMOTION:
             yield from _states(result)
+        case Scope.IDENTIFY:
+            for stretch in result.body.get("heard", {}).get("stretches", ()):
+                yield _span(result, SpanType.HEARD, stretch, "told apart by voiceprint", None)
 
 
 def _transcript(result: "OpenedResult") -> Iterator[Span]:

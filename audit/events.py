@@ -66,6 +66,7 @@ class EventName(StrEnum):
     GRANT_RENEWAL_DUE = "consent:grant:renewal-due"
     STATEMENT_RECEIVED = "consent:statement:received"
     STATEMENT_HEARD = "consent:statement:heard"
+    VOICEPRINT_MADE = "consent:voiceprint:made"
     RECEIPT_ISSUED = "consent:receipt:issued"
     DECISION_ALLOWED = "consent:decision:allowed"
     DECISION_DENIED = "consent:decision:denied"

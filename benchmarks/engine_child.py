@@ -20,7 +20,13 @@ from benchmarks.raw_whisper import LIBRIVOX, LONG_SECONDS, Spoken, joined, libri
 from benchmarks.rounds import highest_memory
 
 HUMAN: Final = LIBRIVOX.parent / "human"
-SOUNDS: Final = {"laugh": {"laughter", "giggle"}, "cough": {"cough"}, "sneeze": {"sneeze"}, "baby": {"crying"}}
+SOUNDS: Final = {
+    "laugh": {"laughter", "giggle"},
+    "cough": {"cough"},
+    "sneeze": {"sneeze"},
+    "scream": {"scream"},
+    "baby": {"crying"},
+}
 """What a clip of sounds is named after, and the labels that are right for it."""
 GLIDES: Final = ((100.0, 12.0), (220.0, -12.0), (150.0, 4.0))
 """Hz at the start, and semitones that F0 moves by in `GLIDE_SECONDS`."""
@@ -42,7 +48,8 @@ def material(name: str) -> tuple[Spoken, ...]:
     """`one`: a recording over two minutes; `long`: two; `short`: readings under ten seconds; `sounds`; `glides`."""
     readings = librivox()
     if name == "sounds":
-        return tuple(Spoken(Clip(decode_audio(str(path))), path.stem) for path in sorted(HUMAN.glob("*.wav")))
+        clips = sorted(path for path in HUMAN.iterdir() if path.stem.split("-")[0] in SOUNDS)
+        return tuple(Spoken(Clip(decode_audio(str(path))), path.stem) for path in clips)
     if name == "glides":
         return tuple(Spoken(Clip(_voice(glide(*each))), "") for each in GLIDES)
     long = (joined(readings, LONG_SECONDS), joined([*readings[2:], *readings[:2]], LONG_SECONDS + 20))

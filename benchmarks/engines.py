@@ -110,7 +110,7 @@ def _transcription(say: Say) -> Iterator[Figure]:
 
 
 def _nonverbal(say: Say) -> Iterator[Figure]:
-    """On clips of nine sounds: how many are called by their name; on readings, where nobody makes any: how many are heard."""
+    """On clips of sounds: how many are called by their name; on readings, where nobody makes any: how many are heard."""
     with Child("nonverbal") as ours, Child("plain-yamnet") as plain:
         for process in (ours, plain):
             found = process.hear("sounds").answers

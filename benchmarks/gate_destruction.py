@@ -79,7 +79,7 @@ def _analysed(stage: Stage, person: Subject) -> None:
     request = gate_request(recording)
     permit = gate.require(request, action=Action.COMMIT, actor=ACTOR, object_code=job.code)
     how = Keeping(people=request.participants, silent=frozenset())
-    blob = keep_audio(recording, permit, how, [], lambda fraction: None)
+    blob = keep_audio(recording, permit, how, [], lambda fraction: None, hearings=())
     people = list(recording.participants.all())
     with transaction.atomic():
         for scope in set(stage.scopes) - {Scope.AUDIO_STORE}:

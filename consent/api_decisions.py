@@ -67,6 +67,7 @@ class DenialSerializer(Shape):
 class ObligationSerializer(Shape):
     kind = Word(ObligationKind)
     participant = serializers.IntegerField(help_text="Position in the request, from 0.")
+    scope = Word(Scope, required=False, help_text="What it is about; in decisions of before 2026-11-3, keeping audio.")
     rule = serializers.CharField()
     citation = serializers.CharField()
 
@@ -156,7 +157,7 @@ class PairAnswer(StrEnum):
     ALLOW = "allow"
     DENY = "deny"
     LEAVE_OUT = "leave_out"
-    """Allowed if this participant is left out of what is kept."""
+    """Allowed if this participant's voice is left out."""
 
 
 class ReasonSerializer(Shape):
@@ -269,7 +270,7 @@ def _decisions(rows: list[Decision]) -> Iterable[Any]:
 
 def _answer(verdict: Verdict) -> Any:
     granted = {(pair.subject, pair.scope): pair.grant for pair in verdict.granted}
-    left_out = {duty.participant for duty in verdict.obligations}
+    left_out = {(duty.participant, duty.scope) for duty in verdict.obligations if duty.kind is ObligationKind.MASK}
     denied: dict[tuple[str, str], list[Denial]] = {}
     for denial in verdict.denials:
         denied.setdefault((denial.subject, denial.scope), []).append(denial)
@@ -278,7 +279,7 @@ def _answer(verdict: Verdict) -> Any:
         grant = granted.get((subject, scope), "")
         reasons = denied.get((subject, scope), [])
         answer = PairAnswer.ALLOW if grant else PairAnswer.DENY
-        if not grant and not reasons and position in left_out:
+        if not grant and not reasons and (position, scope) in left_out:
             answer = PairAnswer.LEAVE_OUT
         return {"scope": scope, "answer": answer, "grant": grant, "denials": reasons}
 

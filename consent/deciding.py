@@ -48,7 +48,13 @@ def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object
         granted=[{"subject": g.subject, "scope": g.scope.value, "grant": g.grant} for g in verdict.granted],
         denials=[_denied(denial, named) for denial in verdict.denials],
         obligations=[
-            {"kind": o.kind.value, "participant": o.participant, "rule": o.rule, "citation": o.citation}
+            {
+                "kind": o.kind.value,
+                "participant": o.participant,
+                "scope": o.scope.value,
+                "rule": o.rule,
+                "citation": o.citation,
+            }
             for o in verdict.obligations
         ],
         rules=sorted(verdict.rules),
@@ -76,7 +82,7 @@ def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object
             "action": action.value,
             "scopes": [scope.value for scope in request.scopes],
             "granted": sorted({g.scope.value for g in verdict.granted}),
-            "obligations": [f"{o.kind} {o.participant}" for o in verdict.obligations],
+            "obligations": [f"{o.kind} {o.participant} {o.scope}" for o in verdict.obligations],
             "rule_set": verdict.rule_set,
             "policy_epoch": verdict.policy_epoch,
         },

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consent.models import Decision, Grant, Purpose
+from consent.vocabulary import ObligationKind, Scope
 from consent.words import ACTION_WORDS, SCOPE_WORDS
 
 
@@ -79,8 +80,7 @@ def _sentences(decision: Decision, grants: tuple[GrantRelied, ...], rules: tuple
     for denial in decision.denials:
         yield _why_not(people, denial)
     for duty in decision.obligations:
-        person = asked["participants"][duty["participant"]]
-        yield f"{_who(people, person['subject'])} must be left out of what is kept ({duty['citation']})."
+        yield _on_condition(people, asked["participants"][duty["participant"]]["subject"], duty)
     if rules:
         listed = "; ".join(f"{rule.id} ({rule.citation})" if rule.citation else rule.id for rule in rules)
         yield f"These rules had a say, of the rule set {decision.rule_set}: {listed}."
@@ -96,6 +96,19 @@ def _on_what(people: Mapping[str, Any], relied: GrantRelied) -> str:
         f"{'explicit ' if record.explicit else ''}consent given at {record.given_at.isoformat()}{by}, under version "
         f"{record.notice.version} of the notice “{record.notice.series.name}” ({record.notice.language})."
     )
+
+
+def _on_condition(people: Mapping[str, Any], subject: str, duty: Mapping[str, str]) -> str:
+    # The first decisions with obligations name no scope: all of them were about keeping audio.
+    scope = duty.get("scope", Scope.AUDIO_STORE.value)
+    what = f"to {SCOPE_WORDS.get(scope, scope)} ({scope})"
+    if duty["kind"] == ObligationKind.ISOLATE:
+        how = (
+            "only what matches their own voiceprint may be used, and everything else on the channel is silenced before"
+        )
+        return f"Of {_who(people, subject, inside=True)}, {what}: {how} ({duty['citation']})."
+    left_out = "of what is kept" if scope == Scope.AUDIO_STORE else f"when somebody asks {what}"
+    return f"{_who(people, subject)} must be left out {left_out} ({duty['citation']})."
 
 
 def _why_not(people: Mapping[str, Any], denial: Mapping[str, str]) -> str:

@@ -11,6 +11,9 @@ from typing import Final, NamedTuple
 
 from django.db import connection
 
+from consent.ports import voice_model
+from consent.vocabulary import Scope
+
 
 @dataclass(frozen=True, slots=True)
 class PurposeFacts:
@@ -54,6 +57,9 @@ class PairFacts:
     notice_version: int
     covers_from: datetime | None
     """Recordings made from this time on are covered: when consent was given, or earlier where the person named them."""
+    voiceprint: str
+    """With `voice.identify`: digest of the model that made the person's voiceprint under this purpose; empty when there is none,
+    its term is over, or it is ordered destroyed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,8 @@ class Facts:
     own_rules: tuple[str, ...]
     """Ids of the rules that the project lays upon itself."""
     own_rules_version: int
+    voice_model: str
+    """With `voice.identify`: digest of the model that voices are told apart by now; a voiceprint of another one serves nothing."""
     purpose: PurposeFacts | None
     consent_epochs: Mapping[str, int]
     pairs: Mapping[tuple[str, str], PairFacts]
@@ -81,7 +89,8 @@ class ProjectUnknown(LookupError):
 
 
 _QUESTION: Final = "SELECT * FROM consent_gate_facts(%s, %s, %s, %s, %s)"
-"""A function of the database, so that its plan is made once per connection (`consent/migrations/0025_gate_facts.py`)."""
+"""A function of the database, so that its plan is made once per connection: `consent/migrations/0025_gate_facts.py`, and
+`0035_voiceprints_at_the_gate.py`."""
 
 
 class _Row(NamedTuple):
@@ -126,6 +135,7 @@ class _Row(NamedTuple):
     representation_ends_at: datetime | None
     notice_version: int | None
     covers_from: datetime | None
+    voiceprint: str | None
 
 
 def gather(project: int, purpose: str, subjects: Sequence[str], scopes: Sequence[str], recording: str = "") -> Facts:
@@ -144,6 +154,7 @@ def gather(project: int, purpose: str, subjects: Sequence[str], scopes: Sequence
         schedule_published=first.schedule_published,
         own_rules=tuple(first.own_rules or ()),
         own_rules_version=first.own_rules_version or 0,
+        voice_model=voice_model.face() if Scope.IDENTIFY.value in scopes else "",
         purpose=None if first.purpose is None else _purpose(first),
         consent_epochs={
             row.subject: row.consent_epoch for row in rows if row.subject and row.scope and row.known is not None
@@ -186,4 +197,5 @@ def _pair(row: _Row) -> PairFacts:
         representation_ends_at=row.representation_ends_at,
         notice_version=row.notice_version or 0,
         covers_from=row.covers_from,
+        voiceprint=row.voiceprint or "",
     )

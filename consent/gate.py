@@ -64,9 +64,16 @@ class Permit:
     def allows(self, subject: str, scope: Scope) -> bool:
         return any(pair.subject == subject and pair.scope is scope for pair in self.granted)
 
-    def must_mask(self, position: int) -> bool:
-        """Whether the participant at this position (from 0) is to be left out of what is kept."""
-        return any((one.kind, one.participant) == (ObligationKind.MASK, position) for one in self.obligations)
+    def must_mask(self, position: int, scope: Scope) -> bool:
+        """Whether the voice of the participant at this position (from 0) is to be left out of what is done under the scope."""
+        return self._obliges(ObligationKind.MASK, position, scope)
+
+    def must_isolate(self, position: int, scope: Scope) -> bool:
+        """Whether of the participant at this position (from 0) only what matches their voiceprint may be heard or kept."""
+        return self._obliges(ObligationKind.ISOLATE, position, scope)
+
+    def _obliges(self, kind: ObligationKind, position: int, scope: Scope) -> bool:
+        return any((one.kind, one.participant, one.scope) == (kind, position, scope) for one in self.obligations)
 
     def require_pair(self, subject: str, scope: Scope) -> None:
         """Raises `BeyondPermit` unless the Permit names this participant and scope."""

@@ -29,6 +29,7 @@ from consent.models import (
 from consent.not_personal import declare_fields_that_hold_nothing_personal
 from consent.replays import ReplayHolder
 from consent.staff import StaffHolder
+from consent.voiceprints import VoiceprintHolder
 from vault import sealing
 from vault.models import SealedBlob
 
@@ -379,6 +380,7 @@ def declare_all() -> None:
         BulkWithdrawalHolder(),
         StatementHolder(),
         DecisionHolder(),
+        VoiceprintHolder(),
         ImportHolder(),
         BreachHolder(),
         ReplayHolder(),

@@ -4,7 +4,7 @@ Default deny: a pair of participant and scope is granted only when every check p
 then the rules about each participant alone, then those about participants among others, which need to know the first two.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -22,6 +22,7 @@ from consent.vocabulary import (
     EvidenceMethod,
     GrantState,
     Ground,
+    ObligationKind,
     ParticipantRole,
     Scope,
 )
@@ -43,6 +44,10 @@ ABSENCES: Final = frozenset(
     }
 )
 """Reasons that come down to this person's consent not being there: an obligation to leave their voice out answers them."""
+
+_VOICES_APART: Final = "voices-apart"
+_MINIMISATION: Final = "Regulation (EU) 2016/679, art. 5(1)(c)"
+"""What obliges to leave out, before anything is heard, whoever did not consent: no more is processed than consent covers."""
 
 _RECORD_NEW: Final = "Record a new consent for this scope and purpose."
 
@@ -72,6 +77,16 @@ class _Pair:
     def consents(self) -> bool:
         return self.missing is None and not self.prohibitions
 
+    @property
+    def is_only_absent(self) -> bool:
+        """Whether nothing but this person's consent is not there, so that leaving them out answers it."""
+        return self.missing is not None and self.missing.reason in ABSENCES and not self.prohibitions
+
+    @property
+    def may_be_left_out(self) -> bool:
+        """Whether their voice may be told from somebody else's to be silenced: not where nothing may be done with it at all."""
+        return self.missing is None or self.missing.reason in ABSENCES
+
 
 def judge(request: GateRequest, facts: Facts) -> Verdict:
     """The whole answer to a request, from what is recorded now."""
@@ -82,22 +97,36 @@ def judge(request: GateRequest, facts: Facts) -> Verdict:
         denials.append(Denial("", "", DenialReason.NO_SCOPE_REQUESTED, message, "Name at least one."))
     # Where somebody is protected counts too, whatever the recording says; an unknown there adds nothing to what it says.
     places = request.places | ({pair.jurisdiction for pair in facts.pairs.values()} - {"", UNKNOWN})
-    pairs = _among_others(request, [_alone(request, facts, places, asked) for asked in _asked(request)])
+    pairs = {}
+    for asked in _asked(request):
+        pair = _alone(request, facts, places, asked)
+        pairs[pair.person.subject, pair.scope] = pair
+    # Voiceprints first: whose voice may be told apart by one decides how a recording may be kept.
+    voices = [pair for pair in pairs.values() if pair.scope is Scope.IDENTIFY]
+    pairs.update(_among_others(request, voices, frozenset()))
+    apart = frozenset(
+        person.subject for person in request.participants if _is_told_apart(request, facts, pairs, person.subject)
+    )
+    pairs.update(_among_others(request, [pair for pair in pairs.values() if pair.scope is not Scope.IDENTIFY], apart))
     for pair in pairs.values():
-        denials.extend(_denials(pair))
         if pair.consents and pair.facts is not None:
             uses = None if pair.facts.used_here else pair.facts.uses
             granted.append(Granted(pair.person.subject, pair.scope, pair.facts.grant, pair.facts.record, uses))
-    unbound = _unbound(request, granted)
+    unbound, duties = _on_shared_channels(request, pairs, granted, apart)
+    left_out = {(request.participants[duty.participant].subject, duty.scope) for duty in duties if _masks(duty)}
+    for key, pair in pairs.items():
+        if not (key in left_out and pair.is_only_absent):
+            denials.extend(_denials(pair))
     denials.extend(unbound)
     shut = {(denial.subject, denial.scope) for denial in unbound}
     granted = [pair for pair in granted if (pair.subject, pair.scope.value) not in shut]
     rests_on = [pairs[pair.subject, pair.scope] for pair in granted]
+    obligations = [pair.obligation for pair in pairs.values() if pair.obligation is not None]
     return Verdict(
         request=request,
         granted=tuple(granted),
         denials=tuple(denials),
-        obligations=tuple(pair.obligation for pair in pairs.values() if pair.obligation is not None),
+        obligations=tuple(dict.fromkeys([*obligations, *duties])),
         rules=frozenset(rule.id for pair in rests_on for rule in law.asked(pair.case, law.with_own(facts.own_rules))),
         rule_set=law.rule_set_name(facts.own_rules_version),
         consent_epochs=facts.consent_epochs,
@@ -145,11 +174,14 @@ def _alone(request: GateRequest, facts: Facts, places: frozenset[str], asked: tu
     return _Pair(person, scope, known, missing or _relabelled(case, known), case, found)
 
 
-def _among_others(request: GateRequest, pairs: Sequence[_Pair]) -> Mapping[tuple[str, Scope], _Pair]:
-    """The pairs with what the rules about groups say of each, given what is known of the others."""
+def _among_others(
+    request: GateRequest, pairs: Sequence[_Pair], apart: Collection[str]
+) -> Mapping[tuple[str, Scope], _Pair]:
+    """Those of the pairs about which the rules about groups have a say, with what these say of each, given what is known of the
+    others; `apart` are the subjects whose voice can be told from the others'."""
     grouped = [pair for pair in pairs if any(rule.applies(pair.case) for rule in law.GROUP_RULES)]
     neighbours = binding.neighbours(request.participants) if grouped else []
-    judged = {(pair.person.subject, pair.scope): pair for pair in pairs}
+    judged = {}
     for pair in grouped:
         companions = tuple(
             Companion(
@@ -162,7 +194,8 @@ def _among_others(request: GateRequest, pairs: Sequence[_Pair]) -> Mapping[tuple
             for other in grouped
             if other.scope is pair.scope and other is not pair
         )
-        case = replace(pair.case, consents=pair.consents, companions=companions)
+        known = pair.person.subject in apart
+        case = replace(pair.case, consents=pair.consents, companions=companions, apart=known)
         found = law.judge(case, law.GROUP_RULES)
         obligation = next((verdict for verdict in found if isinstance(verdict, Obligation)), None)
         if pair.missing is not None and pair.missing.reason not in ABSENCES:
@@ -278,20 +311,63 @@ def _relabelled(case: Case, pair: PairFacts | None) -> _Missing | None:
     return None
 
 
-def _unbound(request: GateRequest, granted: Sequence[Granted]) -> list[Denial]:
-    """Participants who granted a scope but cannot be heard alone: on every channel they share, somebody did not grant it."""
-    pairs = {(pair.subject, pair.scope) for pair in granted}
+def _is_told_apart(request: GateRequest, facts: Facts, pairs: Mapping[tuple[str, Scope], _Pair], subject: str) -> bool:
+    """Whether the person lets their voice be recognized here, no rule forbids it, and there is a voiceprint to do it by."""
+    pair = pairs.get((subject, Scope.IDENTIFY))
+    if pair is None or not pair.consents or pair.facts is None:
+        return False
+    return request.told_apart or (pair.facts.voiceprint != "" and pair.facts.voiceprint == facts.voice_model)
+
+
+def _on_shared_channels(
+    request: GateRequest,
+    pairs: Mapping[tuple[str, Scope], _Pair],
+    granted: Sequence[Granted],
+    apart: Collection[str],
+) -> tuple[list[Denial], list[Obligation]]:
+    """About participants who granted a scope but share every channel with somebody who did not: isolated, on condition that the
+    others are left out, where their voice can be told apart; otherwise denied."""
+    standing = {(pair.subject, pair.scope) for pair in granted}
     groups = binding.groups(request.participants)
-    return [
-        Denial(
-            person.subject,
-            scope.value,
-            DenialReason.PARTICIPANT_UNBOUND,
-            f"this participant shares every channel with somebody who did not grant {scope}",
-            "Submit the recording with one channel per participant, or record the other person's consent.",
-        )
-        for person in request.participants
-        for scope in request.scopes
-        if (person.subject, scope) in pairs
-        and not any(person in group and all((other.subject, scope) in pairs for other in group) for group in groups)
+    unbound = [
+        (position, person.subject, scope)
+        # First whether the voice may be recognized at all: whoever cannot have that is not told apart for anything else.
+        for scope in sorted(request.scopes, key=lambda scope: scope is not Scope.IDENTIFY)
+        for position, person in enumerate(request.participants)
+        if (person.subject, scope) in standing
+        and not any(person in group and all((other.subject, scope) in standing for other in group) for group in groups)
     ]
+    neighbours = binding.neighbours(request.participants) if unbound else []
+    told_apart = set(apart)
+    denials: list[Denial] = []
+    duties: list[Obligation] = []
+    for position, subject, scope in unbound:
+        near = [request.participants[other].subject for other in sorted(neighbours[position])]
+        absent = [pairs[other, scope] for other in near if (other, scope) not in standing]
+        if subject in told_apart and all(pair.may_be_left_out for pair in absent):
+            duties.append(_duty(ObligationKind.ISOLATE, position, scope))
+            duties.extend(_duty(ObligationKind.MASK, pair.case.position, scope) for pair in absent)
+            continue
+        denials.append(_unbound(subject, scope))
+        if scope is Scope.IDENTIFY:
+            told_apart.discard(subject)
+    return denials, duties
+
+
+def _duty(kind: ObligationKind, position: int, scope: Scope) -> Obligation:
+    return Obligation(_VOICES_APART, _MINIMISATION, kind, position, scope)
+
+
+def _masks(duty: Obligation) -> bool:
+    return duty.kind is ObligationKind.MASK
+
+
+def _unbound(subject: str, scope: Scope) -> Denial:
+    return Denial(
+        subject,
+        scope.value,
+        DenialReason.PARTICIPANT_UNBOUND,
+        f"this participant shares every channel with somebody who did not grant {scope}",
+        "Submit the recording with one channel per participant, record the other person's consent, or ask for voice.identify too,"
+        " once this participant's voice is enrolled under it.",
+    )

@@ -20,6 +20,7 @@ _KEYS_AND_TIES = {
     "consent.CurrentGrant": "id purpose",
     "consent.Representation": "id project",
     "consent.RestrictedRole": "id",
+    "consent.Voiceprint": "id",
     "consent.RoleChange": "id code project",
     "consent.Decision": "id project policy_epoch rule_set",
     "consent.DestructionOrder": "id code organization project purpose scopes reason ending ordered_at done_at destroyed shreds"

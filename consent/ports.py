@@ -72,3 +72,14 @@ class UseReader(Protocol):
 
 
 use_reader: Plug[UseReader] = Plug("consent.UseReader")
+
+
+class VoiceModel(Protocol):
+    """Says by which model voices are told apart now."""
+
+    def __call__(self) -> str:
+        """The model's digest: SHA-256, hex."""
+        ...
+
+
+voice_model: Plug[VoiceModel] = Plug("consent.VoiceModel")

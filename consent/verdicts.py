@@ -37,6 +37,9 @@ class GateRequest:
     exposure_notice_shown_at: datetime | None = None
     recording: str = ""
     """The recording that it is about, where there is one already: a grant for a number of recordings knows them by their code."""
+    told_apart: bool = False
+    """Whether nothing is to be heard any more, as for reading what was heard: voices on shared channels were told apart when there
+    was a voiceprint to do it by, and none is needed again. Everything else is judged as ever."""
 
     def __post_init__(self) -> None:
         if self.recorded_at.tzinfo is None:

@@ -90,7 +90,9 @@ class ObligationKind(StrEnum):
     """What an allowed act must do besides."""
 
     MASK = "mask"
-    """Leave this participant's channel out of what is kept."""
+    """Leave this participant's voice out: nothing of it is analysed or kept under the scope."""
+    ISOLATE = "isolate"
+    """Hear and keep of this participant only what matches their voiceprint: they share every channel with somebody left out."""
 
 
 class GrantState(StrEnum):

@@ -81,6 +81,7 @@ TABLE: Mapping[type[Exception], tuple[int, str]] = {
     analysis_errors.HintsWithoutWords: (422, "Nothing to transcribe"),
     analysis_errors.LanguageUnsupported: (422, "Language not known to the model"),
     analysis_errors.TooManyParticipants: (422, "Participants invalid"),
+    analysis_errors.EnrolmentImpossible: (422, "Voice cannot be enrolled"),
     # audit
     audit_errors.ServiceClosed: (503, "Closed until recovered"),
     audit_errors.EventNotSigned: (409, "Event not signed yet"),

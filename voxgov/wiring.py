@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts import membership
 from accounts.models import ApiClient, Organization, User
-from analysis import backlog, deletion, purpose_use
+from analysis import backlog, deletion, purpose_use, voice_model
 from audit import ports as audit_ports
 from audit import trail
 from audit.entry import ObjectKind, Reference
@@ -30,6 +30,7 @@ def plug_in() -> None:
     consent_ports.statement_transcriber.insert(_hear_statement)
     consent_ports.work_counter.insert(backlog.count)
     consent_ports.use_reader.insert(purpose_use.read)
+    consent_ports.voice_model.insert(voice_model.digest)
     plugs.require_all()
 
 

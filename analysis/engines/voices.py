@@ -8,7 +8,6 @@ for speaker verification": three LSTM layers over 1.6 s of speech, a linear laye
 without running pickled code. Voice is found by Silero VAD, where Resemblyzer uses WebRTC's.
 """
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
@@ -86,7 +85,7 @@ class VoiceEncoder:
             states = torch.load(files / WEIGHTS, map_location="cpu", weights_only=True)["model_state"]
             for name, layer in (("lstm", lstm), ("linear", linear)):
                 layer.load_state_dict({key: states[f"{name}.{key}"] for key in layer.state_dict()})
-        except (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError) as problem:
+        except Exception as problem:  # whatever a damaged or foreign file makes the library raise
             raise VoiceEncoderUnloadable(f"the speaker encoder cannot be loaded: {problem}") from problem
         return cls(lstm.eval(), linear.eval(), SpeechActivity.load(), identity)
 

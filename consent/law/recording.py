@@ -25,7 +25,8 @@ ONE_PARTY: Final = frozenset(
 class EveryoneAgreesToKeeping:
     """All-party consent to keeping a recording (Cal. Penal Code 632, 720 ILCS 5/14, Fla. Stat. 934.03, StGB 201 and others); one
     participant who did not agree refuses it for all. Where every place lets one party decide (18 U.S.C. 2511(2)(d) and state
-    law), the recording is kept without that person's voice, if their channels are theirs alone.
+    law), the recording is kept without that person's voice, if their channels are theirs alone or if whoever is kept can be told
+    from them by voiceprint.
 
     The rule is about keeping audio. Analysis is judged for each participant by the other rules.
     """
@@ -42,12 +43,12 @@ class EveryoneAgreesToKeeping:
             # Leaving this one out is possible only where something of somebody else is left to keep.
             others = any(companion.consents for companion in case.companions)
             if others and case.maskable and all_lie_in(case.places, ONE_PARTY):
-                return Obligation(self.id, self.citation, ObligationKind.MASK, case.position)
+                return Obligation(self.id, self.citation, ObligationKind.MASK, case.position, case.scope)
             return None
         if not against:
             return None
         if all_lie_in(case.places, ONE_PARTY):
-            if all(companion.maskable for companion in against):
+            if all(one.maskable or (case.apart and one.shares_a_channel) for one in against):
                 return None
             message = (
                 "somebody on a shared channel did not agree to the recording being kept, and cannot be left out of it"

@@ -59,6 +59,8 @@ class Case:
     consents: bool = True
     """Whether nothing is missing for this participant, as for a companion."""
     maskable: bool = False
+    apart: bool = False
+    """Whether their voice can be told from every other by a voiceprint that they let be used for it."""
     companions: tuple[Companion, ...] = ()
 
 
@@ -75,12 +77,13 @@ class Prohibition:
 
 @dataclass(frozen=True, slots=True)
 class Obligation:
-    """A rule's yes, if: what must be done besides, about which participant (by position, from 0)."""
+    """A rule's yes, if: what must be done besides, about which participant (by position, from 0), under which scope."""
 
     rule: str
     citation: str
     kind: ObligationKind
     participant: int
+    scope: Scope
 
 
 class Rule(Protocol):

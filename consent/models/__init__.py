@@ -11,6 +11,7 @@ from consent.models.people import Representation, RestrictedRole, RoleChange, Su
 from consent.models.registers import Breach, BreachRevision, ProjectRecord
 from consent.models.rules import RuleSet
 from consent.models.scoping import ScopedQuerySet
+from consent.models.voiceprints import Voiceprint
 
 __all__ = [
     "Breach",
@@ -42,4 +43,5 @@ __all__ = [
     "SecondPerson",
     "SpokenStatement",
     "Subject",
+    "Voiceprint",
 ]

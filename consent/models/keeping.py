@@ -76,5 +76,10 @@ class DestructionOrder(models.Model):
         null=True, help_text="When backups open nothing of it any more; empty while a key is still needed elsewhere."
     )
 
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["subject"], name="destruction_open", condition=models.Q(done_at=None)),
+        ]
+
     def __str__(self) -> str:
         return f"{self.reason} {self.code}"

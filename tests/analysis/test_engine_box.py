@@ -13,6 +13,8 @@ from django.test import override_settings
 from analysis.engine_box import Engines, engines, manifest_in_force
 from analysis.engines.clip import no_checkpoint
 from analysis.engines.manifest import ModelUnknown, load_manifest
+from analysis.engines.nonverbal import THRESHOLDS
+from analysis.engines.sounds import Sound
 from analysis.engines.transcription import TranscriptionOptions
 from analysis.listening import listen
 from analysis.plan import Hearing
@@ -146,7 +148,7 @@ def test_every_finding_names_model_digest_version_and_parameters() -> None:
     by_name = {finding.model.name: finding.model.parameters for finding in found}
     assert by_name["whisper-base"]["beam_size"] == 5
     assert str(by_name["whisper-base"]["compute_type"]).startswith("int8")
-    assert by_name["yamnet"]["threshold sneeze"] == pytest.approx(0.35)
+    assert by_name["yamnet"]["threshold sneeze"] == pytest.approx(THRESHOLDS[Sound.SNEEZE])
     assert by_name["acoustic-arousal"]["threshold"] == pytest.approx(0.15)
     assert by_name["prosody"] == {"one_voice": True}
     assert by_name["disfluency"] == {}

@@ -82,7 +82,7 @@ def test_an_outage_in_the_middle_leaves_nothing_half_written(world: World, monke
     def keep(held: pipeline._Job) -> None:
         with outage():
             as_uploaded = Keeping(held.request.participants, frozenset())
-            keep_audio(held.recording, held.permit, as_uploaded, (), lambda fraction: None)
+            keep_audio(held.recording, held.permit, as_uploaded, (), lambda fraction: None, hearings=())
 
     monkeypatch.setattr(pipeline, "_work", keep)
     run(job)

@@ -404,7 +404,9 @@ def test_all_party_consent_leaves_out_whoever_did_not_agree_where_one_party_deci
     theirs = case(
         Scope.AUDIO_STORE, places=new_york, position=1, consents=False, maskable=True, companions=other(consents=True)
     )
-    assert KEEPING.verdict(theirs) == Obligation(KEEPING.id, KEEPING.citation, ObligationKind.MASK, 1)
+    assert KEEPING.verdict(theirs) == Obligation(
+        KEEPING.id, KEEPING.citation, ObligationKind.MASK, 1, Scope.AUDIO_STORE
+    )
     # On a shared channel they cannot be left out, and alone there is nothing else to keep.
     assert says(KEEPING, replace(agreed, companions=other(consents=False))) == "deny"
     assert says(KEEPING, replace(theirs, maskable=False)) == "allow"

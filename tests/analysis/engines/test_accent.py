@@ -60,7 +60,8 @@ def test_the_estimate_is_the_mean_of_its_windows_weighed_by_their_length(directo
 def test_it_says_that_it_is_no_origin_and_is_never_validated(directory: Path, reading: Clip) -> None:
     found = perceived(directory, reading)
     assert found.summary.meaning == "accent as perceived by the model, not origin"
-    assert found.model == replace(IDENTITY, validated=False)
+    ran = {"threshold": 0.0, "temperature": 1.0, "device": "cpu"}
+    assert found.model == replace(IDENTITY, validated=False, parameters=ran)
 
 
 @pytest.mark.parametrize(
