@@ -141,7 +141,8 @@ class _Windows:
         for starts, counted in ((self._starts, asked), (self._starts[~good], bad)):
             np.add.at(counted, starts, 1)
             np.add.at(counted, np.minimum(starts + self._steps, steps), -1)
-        return (np.cumsum(asked)[:steps] > 0) & (np.cumsum(bad)[:steps] == 0)
+        agreed: NDArray[np.bool_] = (np.cumsum(asked)[:steps] > 0) & (np.cumsum(bad)[:steps] == 0)
+        return agreed
 
     def similarity_within(self, theirs: NDArray[np.bool_], template: Embedding) -> float | None:
         """The median over windows whose middle is one of these steps."""
