@@ -44,7 +44,10 @@ from vault.keys import KeyName
 from vault.models import SealedBlob
 
 ENGINE_SCOPES: Final = frozenset(
-    {Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION, Scope.IDENTIFY}
+    {
+        *(Scope.TRANSCRIBE, Scope.LANGUAGE, Scope.DIARIZE, Scope.NONVERBAL, Scope.PROSODY, Scope.EMOTION),
+        Scope.IDENTIFY,
+    }
 )
 """The scopes that an engine of this version answers."""
 

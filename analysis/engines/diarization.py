@@ -2,8 +2,8 @@
 
 Windows of speech become embeddings (`voices`), embeddings become clusters (`clustering`), and each tenth of a second goes to the
 voice that it is most like, along the path that changes voice only where that pays (Viterbi). Speech that is like two voices alike,
-or like none, or too short to tell, is said to be somebody's, and no more: unknown is an answer. Where two speak at once, it mostly
-sounds like the louder one, and is said to be theirs: overlap is not found. What is answered is declared in `turns`.
+or like none, is said to be somebody's, and no more: unknown is an answer. Where two speak at once, it mostly sounds like the louder
+one, and is said to be theirs: overlap is not found. What is answered is declared in `turns`.
 
 Embeddings are biometric templates: they are made, compared and dropped in here, and no number of one is in the answer.
 """
@@ -35,9 +35,10 @@ _LONG: Final = 1.0
 _ROUNDED: Final = 10 * FRAME
 """Samples: the lengths of shorter windows are multiples of it, so that many can be embedded at once."""
 _ALIKE: Final = 0.65
-"""Mean similarity between the windows of two clusters from which they are one voice."""
-_LEAST_SPEECH: Final = 2.0
-"""Seconds that a voice is heard in all; of less, it is not counted as one."""
+"""Mean similarity between the windows of two clusters from which they are one voice; chosen, as the seconds below, on conversations
+of five LibriSpeech readers (`docs/hearing.md` has the figures of five others)."""
+_LEAST_SPEECH: Final = 2.4
+"""Seconds that a voice is heard in all; of less, it is none: windows over a change of voice make small clusters of their own."""
 _CHANGE: Final = 0.6
 """What a change of voice costs, in similarity times steps."""
 _CHANGE_AT_PAUSE: Final = 0.2

@@ -37,7 +37,8 @@ SIZE: Final = 256
 MINIMUM: Final = 1.6
 """Seconds of voice; of less, nothing is said."""
 SAME_VOICE: Final = 0.8
-"""Similarity from which two embeddings count as of one voice: readings of one voice had 0.85 to 0.91, of two 0.40 to 0.72."""
+"""Similarity from which two embeddings count as of one voice. Of pairs of clips of ten readers it accepted 86 % of one voice and
+none of two; one in 107 of two over a telephone, one in 26 in noise 10 dB below (`docs/hearing.md`)."""
 
 _COVERED: Final = 0.75
 """Share of a window that an utterance's end must fill; a last window with less is left out."""

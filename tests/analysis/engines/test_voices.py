@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.engines import voices
 from analysis.engines.clip import Clip, Samples
 from analysis.engines.manifest import ModelDigestMismatch, load_manifest
 from analysis.engines.voices import (
@@ -196,7 +195,7 @@ def test_code_in_the_weights_is_not_run(encoder: VoiceEncoder, tmp_path: Path) -
     assert refused.value.code == "voice_model_unloadable"
     assert not mark.exists()
     # As bare as pickle makes it, too.
-    (tmp_path / WEIGHTS).write_bytes(pickle.dumps({"model_state": Hostile(mark)}))
+    (tmp_path / WEIGHTS).write_bytes(pickle.dumps({"model_state": Hostile(mark)}, protocol=2))
     with pytest.raises(VoiceEncoderUnloadable):
         VoiceEncoder.load(tmp_path, encoder.identity)
     assert not mark.exists()
@@ -230,8 +229,3 @@ def test_changed_weights_are_refused_before_they_are_read(directory: Path, tmp_p
     (own / WEIGHTS).write_bytes(spoilt)
     with pytest.raises(ModelDigestMismatch):
         load_manifest().model("resemblyzer").verified(tmp_path)
-
-
-def test_nothing_in_the_module_writes_an_embedding() -> None:
-    source = Path(voices.__file__).read_text(encoding="utf-8")
-    assert not [word for word in ("write", "dump", "save", "print", "log(") if f"{word}(" in source]
