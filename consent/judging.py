@@ -168,6 +168,7 @@ def _alone(request: GateRequest, facts: Facts, places: frozenset[str], asked: tu
         schedule_published=facts.schedule_published,
         position=position,
         maskable=binding.is_alone(request.participants, person),
+        alone=len(request.participants) == 1 or binding.is_alone(request.participants, person),
     )
     rules = law.with_own(facts.own_rules)
     found = tuple(verdict for verdict in law.judge(case, rules) if isinstance(verdict, Prohibition))

@@ -17,10 +17,12 @@ TEXAS: Final = frozenset({"US-TX"})
 
 
 class _Voiceprint:
-    """What the three rules on making a voiceprint share: when they apply."""
+    """What the three rules on making a voiceprint share: when they apply. Telling speakers apart compares templates of all who may
+    be heard on a channel, for seconds only; the Act does not say that seconds are too short."""
 
     def applies(self, case: Case) -> bool:
-        return case.scope is Scope.IDENTIFY and any_may_lie_in(case.places, ILLINOIS)
+        makes_one = case.scope is Scope.IDENTIFY or (case.scope is Scope.DIARIZE and not case.alone)
+        return makes_one and any_may_lie_in(case.places, ILLINOIS)
 
 
 class VoiceprintNeedsWrittenRelease(_Voiceprint):

@@ -59,6 +59,8 @@ class Case:
     consents: bool = True
     """Whether nothing is missing for this participant, as for a companion."""
     maskable: bool = False
+    alone: bool = False
+    """Whether nobody else may be heard where they are: on a channel of their own, or because nobody else was recorded."""
     apart: bool = False
     """Whether their voice can be told from every other by a voiceprint that they let be used for it."""
     companions: tuple[Companion, ...] = ()

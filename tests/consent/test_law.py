@@ -369,6 +369,18 @@ def test_bipa_is_asked_by_the_gate_and_an_unknown_place_counts_as_illinois() -> 
     assert set(reasons(world, Scope.IDENTIFY, jurisdiction="DE", people=people)) == found
 
 
+def test_bipa_15_b_speakers_told_apart_on_a_shared_channel_are_voiceprints_for_seconds() -> None:
+    shared = case(Scope.DIARIZE, places=IN_ILLINOIS, consent=RELEASE, companions=other(consents=True))
+    assert [says(rule, shared) for rule in (RELEASED, SCHEDULED, OTHERS)] == ["allow"] * 3
+    assert says(RELEASED, replace(shared, consent=replace(RELEASE, method=EvidenceMethod.PAPER))) == "deny"
+    assert says(SCHEDULED, replace(shared, schedule_published=False)) == "deny"
+    assert says(OTHERS, replace(shared, companions=other(consents=False))) == "deny"
+    # Whoever has a channel of their own is declared there, and nobody is compared.
+    alone = replace(shared, alone=True, consent=replace(RELEASE, method=EvidenceMethod.PAPER))
+    assert says(RELEASED, alone) == "allow"
+    assert says(RELEASED, replace(shared, places=frozenset({"DE"}), consent=alone.consent)) == "allow"
+
+
 # The caps of BIPA and Texas CUBI
 
 

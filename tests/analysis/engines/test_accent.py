@@ -9,7 +9,7 @@ import pytest
 
 from analysis.engines import accent
 from analysis.engines.accent import LEAST_SPEECH, AccentModelUnloadable, PerceivedAccent, TransformersAccent
-from analysis.engines.clip import Clip, ModelIdentity, Stretch, no_checkpoint
+from analysis.engines.clip import Clip, ModelIdentity, Parameter, Stretch, no_checkpoint
 from analysis.engines.emotion import UNKNOWN
 from analysis.engines.manifest import ManifestInvalid, load_manifest
 from tests.analysis.engines.checkpoints import edit, own_manifest, tiny
@@ -60,7 +60,7 @@ def test_the_estimate_is_the_mean_of_its_windows_weighed_by_their_length(directo
 def test_it_says_that_it_is_no_origin_and_is_never_validated(directory: Path, reading: Clip) -> None:
     found = perceived(directory, reading)
     assert found.summary.meaning == "accent as perceived by the model, not origin"
-    ran = {"threshold": 0.0, "temperature": 1.0, "device": "cpu"}
+    ran: dict[str, Parameter] = {"threshold": 0.0, "temperature": 1.0, "device": "cpu"}
     assert found.model == replace(IDENTITY, validated=False, parameters=ran)
 
 

@@ -63,7 +63,7 @@ def test_the_highest_of_a_sounds_classes_counts_and_context_is_no_event(director
     assert event.score == pytest.approx(0.8, abs=0.001)
     (stretch,) = found.context
     assert (stretch.label, stretch.start, stretch.end) == (Surrounding.MUSIC, 0.0, 4.0)
-    assert found.model.parameters == {**Looking().as_parameters(), "device": "cpu"}
+    assert found.model.parameters == {**LOOKING.as_parameters(), "device": "cpu"}
     assert replace(found.model, parameters={}) == IDENTITY
     json.dumps(asdict(found), allow_nan=False)
 
