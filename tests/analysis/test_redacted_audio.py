@@ -90,7 +90,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> dict[int, str]:
     """What is heard on each channel; the engines are replaced by this, and nothing else is."""
     texts: dict[int, str] = {0: SAID, 1: "and how may I help you, Anna?"}
 
-    def listen(_channels: object, hearings: Sequence[Hearing], _checkpoints: object) -> list[Finding]:
+    def listen(_channels: object, hearings: Sequence[Hearing], _checkpoints: object, _hints: object) -> list[Finding]:
         return [
             Finding(one, Scope.TRANSCRIBE, frozenset({Scope.TRANSCRIBE}), transcript(texts[one.channels[0]]), MODEL)
             for one in hearings

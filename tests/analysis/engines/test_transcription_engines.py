@@ -70,6 +70,7 @@ version = "openai/whisper-tiny.en, float16"
 licence = "MIT"
 licence_class = "permissive"
 languages = ["en"]
+scopes = ["speech.transcribe"]
 intended_use = "Tests."
 limits = []
 validated = false
