@@ -28,6 +28,7 @@ _NO_BENCHMARK: Final = (
     "stage",
     "worker",
     "audit_export",
+    "audit_proofs",
     "audit_volume",
     "audit_writer",
     "audit_writing",

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from analysis.engines.clip import ModelIdentity
+if TYPE_CHECKING:
+    from analysis.engines.clip import ModelIdentity
 
 MANIFEST = Path(__file__).with_name("models.toml")
 _BLOCK = 1 << 20
@@ -161,7 +162,9 @@ class ModelEntry:
             listed = [(file.path, file.sha256) for file in sorted(self.files, key=lambda file: file.path)]
         return hashlib.sha256("".join(f"{digest}  {path}\n" for path, digest in listed).encode()).hexdigest()
 
-    def identity(self) -> ModelIdentity:
+    def identity(self) -> "ModelIdentity":
+        from analysis.engines.clip import ModelIdentity  # noqa: PLC0415 (numpy, which web processes do without)
+
         return ModelIdentity(
             name=self.name,
             version=self.version,

