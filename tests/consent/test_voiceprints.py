@@ -273,14 +273,14 @@ def test_its_term_is_the_shortest_of_policy_class_and_cap_and_the_sweep_keeps_it
     retention.set_policy(world.project, Category.VOICEPRINTS, 30, actor=ACTOR)
     again = enrol(world)
     assert again.expires_at - again.made_at == timedelta(days=30)
-    retention.sweep()
+    retention.sweep_project(world.project)
     assert Voiceprint.objects.filter(pk=again.pk).exists()
     Voiceprint.objects.filter(pk=again.pk).update(made_at=timezone.now() - timedelta(days=31))
     restricting.restrict(world.subject, RestrictionGround.INQUIRY, ACTOR)
-    retention.sweep()
+    retention.sweep_project(world.project)
     assert Voiceprint.objects.filter(pk=again.pk).exists(), "terms stand still while somebody is restricted"
     restricting.lift(world.subject, ACTOR)
-    retention.sweep()
+    retention.sweep_project(world.project)
     assert not Voiceprint.objects.filter(pk=again.pk).exists()
 
 
