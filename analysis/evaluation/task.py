@@ -26,7 +26,8 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a task may need to load its engine. `own_models` is a manifest of one's own models, beside those that are shipped."""
+    """What a task may need to load its engine. `own_models` is a manifest of one's own models, beside those that are shipped;
+    `allowed` names the models whose restricted licence was accepted."""
 
     models: Path
     asr_model: str
@@ -34,6 +35,7 @@ class Setup:
     sounds_model: str = "yamnet"
     emotion_model: str = "acoustic-arousal"
     own_models: Path | None = None
+    allowed: frozenset[str] = frozenset()
 
     def manifest(self) -> Manifest:
         """Raises `ManifestInvalid`."""

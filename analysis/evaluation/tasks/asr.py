@@ -31,7 +31,7 @@ _LENGTHS: Final = ((5.0, "under 5 s"), (15.0, "5 to 15 s"), (60.0, "15 to 60 s")
 def make(setup: Setup) -> "AsrTask":
     entry = setup.manifest().model(setup.asr_model)
     identity = entry.identity()
-    transcriber = transcription_choice.load(entry, setup.models, threads=setup.threads)
+    transcriber = transcription_choice.load(entry, setup.models, threads=setup.threads, allowed=setup.allowed)
     model = f"{identity.name} {identity.version}, SHA-256 {identity.digest}"
     return AsrTask(transcriber, SpeechActivity.load(), model)
 

@@ -40,7 +40,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
 
 def make(setup: Setup) -> "EmotionTask":
     entry = setup.manifest().model(setup.emotion_model)
-    engine = emotion_choice.load(entry, setup.models)
+    engine = emotion_choice.load(entry, setup.models, allowed=setup.allowed)
     parameters = ", ".join(f"{name} {value:g}" for name, value in sorted(entry.parameters.items()))
     model = f"{entry.name} {entry.version}, SHA-256 {entry.digest}"
     return EmotionTask(engine, SpeechActivity.load(), {"engine": model, "parameters": parameters})

@@ -54,7 +54,7 @@ class _True:
 
 def make(setup: Setup) -> "NonverbalTask":
     entry = setup.manifest().model(setup.sounds_model)
-    engine = nonverbal_choice.load(entry, setup.models)
+    engine = nonverbal_choice.load(entry, setup.models, allowed=setup.allowed)
     parameters = ", ".join(f"{name} {value:g}" for name, value in sorted(entry.parameters.items()))
     about = {"engine": f"{entry.name} {entry.version}, SHA-256 {entry.digest}", "parameters": parameters}
     if entry.engine != nonverbal_choice.YAMNET:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from analysis.engine_box import allowed_models
 from analysis.engines.manifest import ModelProblem
 from analysis.evaluation.corpus import Corpus, CorpusInvalid
 from analysis.evaluation.marked_text import MarkedTextInvalid
@@ -39,6 +40,7 @@ class Command(BaseCommand):
             sounds_model=settings.VOXGOV_SOUNDS_MODEL,
             emotion_model=settings.VOXGOV_EMOTION_MODEL,
             own_models=Path(settings.VOXGOV_OWN_MODELS) if settings.VOXGOV_OWN_MODELS else None,
+            allowed=allowed_models(),
         )
         try:
             corpus = Corpus.read(options["corpus"])
