@@ -13,7 +13,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.engines.audio_classifier import AudioClassifier, AudioClassifierUnloadable, Device, batches, piece
+from analysis.engines.audio_classifier import (
+    AudioClassifier,
+    AudioClassifierUnloadable,
+    Device,
+    batches,
+    piece,
+    require_in_range,
+)
 from analysis.engines.clip import Checkpoint, Clip, ModelIdentity, Stretch
 from analysis.engines.emotion import SHORTEST_WINDOW, UNKNOWN, Score, windows
 from analysis.engines.manifest import ManifestInvalid, ModelEntry
@@ -98,16 +105,11 @@ class TransformersAccent:
                 label at a time.
             ValueError: `threshold` or `temperature` is out of range.
         """
-        if not 0.0 <= threshold <= 1.0:
-            raise ValueError(f"threshold is 0.0 to 1.0, not {threshold}")
-        if not temperature > 0.0:
-            raise ValueError(f"temperature is above 0.0, not {temperature}")
+        require_in_range(threshold=threshold, temperature=temperature)
         try:
-            classifier = AudioClassifier.load(directory, device=device)
+            classifier = AudioClassifier.load_exclusive(directory, device=device)
         except AudioClassifierUnloadable as problem:
             raise AccentModelUnloadable(str(problem)) from problem
-        if classifier.exclusive is False:
-            raise AccentModelUnloadable(f"{directory.name} is no classifier of one label at a time")
         return cls(classifier, identity, threshold=threshold, temperature=temperature)
 
     def run(self, clip: Clip, speech: Sequence[Stretch], checkpoint: Checkpoint, *, one_voice: bool) -> PerceivedAccent:

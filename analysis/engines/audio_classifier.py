@@ -74,6 +74,14 @@ class AudioClassifier:
             raise AudioClassifierUnloadable(f"{directory.name} does not take a second of sound: {problem}") from problem
         return loaded
 
+    @classmethod
+    def load_exclusive(cls, directory: Path, *, device: Device = "auto") -> "AudioClassifier":
+        """`load`, of a model that gives one label at a time. Raises `AudioClassifierUnloadable`."""
+        loaded = cls.load(directory, device=device)
+        if loaded.exclusive is False:
+            raise AudioClassifierUnloadable(f"{directory.name} is no classifier of one label at a time")
+        return loaded
+
     @property
     def device(self) -> str:
         """Where it runs: "cpu" or "cuda"."""
@@ -102,6 +110,14 @@ class AudioClassifier:
         """Of labels that exclude each other: (pieces, labels), each row sums to 1.0 unless the model says no number."""
         answer: NDArray[np.float32] = torch.softmax(self.logits(pieces) / temperature, dim=-1).numpy()
         return answer
+
+
+def require_in_range(*, threshold: float, temperature: float) -> None:
+    """Raises `ValueError` unless `threshold` is 0.0 to 1.0 and `temperature` above 0.0."""
+    if not 0.0 <= threshold <= 1.0:
+        raise ValueError(f"threshold is 0.0 to 1.0, not {threshold}")
+    if not temperature > 0.0:
+        raise ValueError(f"temperature is above 0.0, not {temperature}")
 
 
 def batches(spans: Iterable[Stretch]) -> Iterator[list[Stretch]]:
