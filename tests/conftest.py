@@ -10,8 +10,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.callers import Caller
+    from tests.factories import World
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.setdefault("VOXGOV_VAR", str(ROOT / "var" / "test"))).resolve()
@@ -75,6 +80,23 @@ def _connections() -> Iterator[None]:
         if connection.in_atomic_block:
             connection.close()
             raise AssertionError("the test left a transaction open")
+
+
+@pytest.fixture
+def world() -> "World":
+    """An organization of its own, with a project, a purpose and a person."""
+    from tests.factories import make_world
+
+    return make_world()
+
+
+@pytest.fixture
+def operator(world: "World") -> "Caller":
+    """A program that submits and reads in that project."""
+    from accounts.roles import Role
+    from tests.callers import Caller
+
+    return Caller(world.project, Role.OPERATOR)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,11 +25,6 @@ from tests.people import events
 
 
 @pytest.fixture
-def world() -> World:
-    return make_world()
-
-
-@pytest.fixture
 def user(world: World) -> User:
     return make_member(world.project)
 

@@ -19,14 +19,9 @@ from consent.errors import ConsentDenied
 from consent.gate import Participant
 from consent.vocabulary import ParticipantRole, Scope
 from tests.analysis.engines.checkpoints import own_manifest, tiny
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, World
 
 LABELS = ["england", "scotland", "us"]
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from consent import destruction, gate, withdrawal
 from consent.errors import ConsentDenied
 from consent.models import Decision
 from consent.vocabulary import Action, ParticipantRole, Scope
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, World
 
 Pcm = NDArray[np.int16]
 
@@ -37,11 +37,6 @@ def samples_of(audio: bytes) -> Pcm:
     with wave.open(io.BytesIO(audio)) as file:
         assert (file.getframerate(), file.getsampwidth()) == (SAMPLE_RATE, 2)
         return np.frombuffer(file.readframes(file.getnframes()), dtype=np.int16).reshape(-1, file.getnchannels())
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 @pytest.fixture(autouse=True)

@@ -39,17 +39,12 @@ from consent import destruction, gate, withdrawal
 from consent.errors import ConsentDenied
 from consent.models import Decision, Subject
 from consent.vocabulary import DenialReason, ParticipantRole, Scope
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, World
 from vault import shredding, storage
 from vault.models import DataKey, SealedBlob
 
 pytestmark = pytest.mark.models
 QUICK = (Scope.PROSODY, Scope.NONVERBAL)
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 @pytest.fixture(scope="session")

@@ -16,17 +16,12 @@ from analysis.plan import Keeping
 from analysis.states import AnalysisState
 from audit.models import Event
 from consent.vocabulary import Scope
-from tests.factories import World, make_world
+from tests.factories import World
 from tests.vault.test_sealing import restart
 from vault.models import SealedBlob
 
 NO_AUDIO = b"this is no audio at all" * 100
 """The decoder refuses it: a job that gets so far has opened its recording."""
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 @contextmanager

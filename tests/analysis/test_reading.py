@@ -9,13 +9,8 @@ from analysis.models import Analysis, Recording
 from consent import destruction, granting, publishing, withdrawal
 from consent.models import Purpose
 from consent.vocabulary import Context, EvidenceMethod, LawfulBasis, Scope
-from tests.factories import ACTOR, PROCESSING, World, make_world
+from tests.factories import ACTOR, PROCESSING, World
 from tests.quick_engines import quick_audio, quick_engines
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 @pytest.fixture(autouse=True)

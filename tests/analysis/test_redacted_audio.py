@@ -27,7 +27,7 @@ from consent.models import Decision
 from consent.vocabulary import ParticipantRole, Scope
 from tests.analysis.redaction.test_rewriting import transcript
 from tests.callers import Answer, Caller
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, World
 from vault import shredding
 from vault.errors import KeyShredded
 
@@ -36,16 +36,6 @@ FIRST, LAST = 1.6 - MARGIN, 2.3 + MARGIN
 """Seconds that are taken out of it."""
 MODEL = ModelIdentity("a model", "1", "0" * 64, "MIT", "permissive", False)
 Pcm = NDArray[np.int16]
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
-@pytest.fixture
-def operator(world: World) -> Caller:
-    return Caller(world.project, Role.OPERATOR)
 
 
 def noise(channels: int, rate: int = 22_050, seconds: float = 4.0) -> Pcm:

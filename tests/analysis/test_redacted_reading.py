@@ -9,7 +9,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.test import override_settings
 
-from accounts.roles import Role
 from analysis import claiming, reading, redacting
 from analysis.errors import RedactionImpossible
 from analysis.models import Analysis, Recording, Result
@@ -23,23 +22,13 @@ from consent.errors import ConsentDenied
 from consent.vocabulary import ParticipantRole, Scope
 from tests.analysis.redaction.test_rewriting import transcript
 from tests.callers import Caller
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, World
 from vault import sealing
 from vault.codes import new_code
 
 SAID = "My name is Anna Miller, write to anna.miller@example.com please."
 SECRETS = ("Anna", "Miller", "anna.miller", "example.com")
 SOUNDS = {"events": [{"start": 0.9, "end": 1.4, "label": "laughter", "score": 0.9}]}
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
-@pytest.fixture
-def operator(world: World) -> Caller:
-    return Caller(world.project, Role.OPERATOR)
 
 
 def done(recording: Recording, *found: tuple[Scope, list[int], dict[str, Any]]) -> Analysis:

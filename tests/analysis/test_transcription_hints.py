@@ -7,7 +7,6 @@ import pytest
 from django.test import override_settings
 from django.utils import timezone
 
-from accounts.roles import Role
 from analysis import deletion, pipeline, submission, transcription_hints
 from analysis.errors import LanguageUnsupported, ScopeWithoutEngine
 from analysis.holders import WaitingAudioHolder
@@ -22,23 +21,13 @@ from consent.vocabulary import Action, Scope
 from tests import quick_engines
 from tests.analysis.test_api import recording_form
 from tests.callers import Caller
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, World
 from vault import shredding
 from vault.errors import SealBroken
 from vault.models import DataKey, KeyClass
 
 GIVEN = {"language": "de", "prompt": "A call with Marianne Dashwood.", "hot_words": ["Elinor", "Willoughby"]}
 HINTS = Hints("de", "A call with Marianne Dashwood.", ("Elinor", "Willoughby"))
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
-@pytest.fixture
-def operator(world: World) -> Caller:
-    return Caller(world.project, Role.OPERATOR)
 
 
 def submitted(world: World, operator: Caller, *scopes: Scope, given: dict[str, Any] | None = None) -> Recording:

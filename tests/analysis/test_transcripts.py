@@ -24,16 +24,6 @@ FORMATS = {
 }
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
-@pytest.fixture
-def operator(world: World) -> Caller:
-    return Caller(world.project, Role.OPERATOR)
-
-
 def said(text: str, start: float = 0.0) -> dict[str, Any]:
     """A transcript's body as the engine writes it; a third of a second for each word."""
     words = [

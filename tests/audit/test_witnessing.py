@@ -22,11 +22,6 @@ COSIGNER = Cosigner("witness.example/one", cosignatures.ED25519, bytes(range(32)
 
 
 @pytest.fixture
-def world() -> World:
-    return make_world()
-
-
-@pytest.fixture
 def log(world: World) -> Log:
     return sign_log(world.organization)
 

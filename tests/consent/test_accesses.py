@@ -25,11 +25,6 @@ from vault import sealing
 
 
 @pytest.fixture
-def world() -> World:
-    return make_world()
-
-
-@pytest.fixture
 def reader(world: World) -> User:
     return make_member(world.project, Role.OPERATOR)
 

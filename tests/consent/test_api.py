@@ -20,11 +20,6 @@ from tests.factories import World
 
 
 @pytest.fixture
-def world() -> World:
-    return factories.make_world()
-
-
-@pytest.fixture
 def manager(world: World) -> Caller:
     return Caller(world.project, Role.CONSENT_MANAGER)
 

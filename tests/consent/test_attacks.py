@@ -37,17 +37,12 @@ from consent.models import (
 )
 from consent.vocabulary import Action, DenialReason, ParticipantRole, Scope
 from tests.callers import Caller
-from tests.factories import ACTOR, World, make_world, sign_log
+from tests.factories import ACTOR, World, sign_log
 from tests.quick_engines import quick_audio, quick_engines
 from vault import sealing
 
 BERLIN = ZoneInfo("Europe/Berlin")
 QUICK = (Scope.TRANSCRIBE, Scope.PROSODY, Scope.EMOTION)
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 def reasons(world: World, *scopes: Scope, **how: Any) -> list[DenialReason]:

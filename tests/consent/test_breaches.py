@@ -18,7 +18,7 @@ from consent.inventory import Category
 from consent.models import Breach, BreachRevision
 from consent.vocabulary import BreachKind, BreachRisk, BreachText, NotTold, ParticipantRole
 from tests.callers import Caller
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, World
 from tests.people import events
 from vault import shredding
 from vault.errors import KeyShredded
@@ -31,11 +31,6 @@ TEXTS = {
     BreachText.MEASURES: "Keys were shredded.",
     BreachText.CONTACT: "dpo@example.com",
 }
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 def facts(ago: timedelta = HOUR, **more: Any) -> Facts:

@@ -26,11 +26,6 @@ from tests.voxgov.test_problems import is_problem
 from vault import journal
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
 def people(world: World, count: int, *scopes: Scope) -> list[Subject]:
     found = [world.another_subject() for _ in range(count)]
     for subject in found:

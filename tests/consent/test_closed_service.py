@@ -10,13 +10,8 @@ from audit import outside
 from consent import gate
 from consent.vocabulary import DenialReason, Scope
 from tests.callers import Answer, Caller
-from tests.factories import World, make_representative, make_world
+from tests.factories import World, make_representative
 from vault import journal
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 @pytest.fixture

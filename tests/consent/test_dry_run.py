@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from django.utils import timezone
 
 from accounts.roles import Role
@@ -16,11 +15,6 @@ from tests.callers import Answer, Caller
 from tests.factories import World, make_world
 from tests.people import events
 from tests.voxgov.test_problems import is_problem
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 def question(world: World, *scopes: Scope, people: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:

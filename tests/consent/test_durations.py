@@ -24,11 +24,6 @@ from vault.journal import Entry
 Superuser = Callable[[str], object]
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
 def state(world: World, scope: Scope = Scope.TRANSCRIBE) -> str:
     return str(CurrentGrant.objects.get(subject=world.subject, scope=scope.value).grant.state)
 

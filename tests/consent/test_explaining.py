@@ -9,12 +9,7 @@ from consent import destruction, gate, law, publishing, withdrawal
 from consent.errors import ConsentDenied
 from consent.vocabulary import Action, ParticipantRole, Scope
 from tests.callers import Caller
-from tests.factories import ACTOR, World, make_world
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
+from tests.factories import ACTOR, World
 
 
 def read(world: World, code: str) -> Any:

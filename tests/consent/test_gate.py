@@ -14,11 +14,6 @@ from consent.vocabulary import Action, Context, DenialReason, ParticipantRole, S
 from tests.factories import ACTOR, World, make_world, publish
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
 def reasons(world: World, *scopes: Scope, **how: object) -> list[DenialReason]:
     return [denial.reason for denial in gate.evaluate(world.ask(*scopes, **how)).denials]  # type: ignore[arg-type]
 

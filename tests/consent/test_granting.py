@@ -12,11 +12,6 @@ from consent.vocabulary import Context, EvidenceMethod, LawfulBasis, Scope
 from tests.factories import ACTOR, PROCESSING, World, make_world
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
 def answer(world: World, **changes: object) -> granting.Answer:
     values: dict[str, object] = {
         "scopes": (Scope.TRANSCRIBE,),

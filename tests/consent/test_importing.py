@@ -27,11 +27,6 @@ from vault.models import ShredOrder
 REFERENCE = "Wilhelmina Quartz, +44 20 7946 0958"
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
 @pytest.fixture(autouse=True)
 def _nothing_left_running() -> Iterator[None]:
     yield

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import pytest
 from django.db import connection, connections, transaction
 
 from analysis import claiming, deletion
@@ -15,15 +14,10 @@ from audit.events import EventName
 from consent import destruction, locking, publishing, subjects, withdrawal
 from consent.models import Notice, Purpose
 from consent.vocabulary import Context, LawfulBasis, Scope
-from tests.factories import ACTOR, PROCESSING, World, make_world
+from tests.factories import ACTOR, PROCESSING, World
 from tests.quick_engines import quick_audio
 
 PATIENCE = 20.0
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 class Aside:

@@ -22,17 +22,12 @@ from consent.models import ConsentRecord, Ending
 from consent.receipt import ReceiptInvalid
 from consent.vocabulary import Scope
 from tests.callers import Caller, Nobody
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, World
 from tests.people import events
 from vault.keyring import RECEIPTS
 from vault.keys import provider
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 def trusted() -> str:

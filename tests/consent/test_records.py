@@ -46,11 +46,6 @@ SCHEMA: dict[str, Any] = json.loads(
 )
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
 def whole(record: ConsentRecord) -> dict[str, Any]:
     rows = records.readable(ConsentRecord.objects.filter(pk=record.pk))
     return iso27560.as_json(records.describe(list(rows))[0])

@@ -23,11 +23,6 @@ from vault import journal
 from vault.journal import Entry
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
 def publish(world: World, *, material: bool = True) -> Notice:
     draft = publishing.draft_notice(
         world.project, series="voice", language="en", title="Anew", text="And more.", material=material, actor=ACTOR

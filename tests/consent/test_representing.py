@@ -15,17 +15,12 @@ from consent.models import CurrentGrant, DestructionOrder, Grant, Representation
 from consent.representing import REPRESENTATION
 from consent.vocabulary import AgeBand, DenialReason, RepresentativeRelation, Scope
 from tests.callers import Caller
-from tests.factories import ACTOR, World, make_representative, make_world
+from tests.factories import ACTOR, World, make_representative
 from tests.people import events
 from vault import journal
 from vault.journal import Entry
 
 PARENT = RepresentativeRelation.PARENT
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 def child(world: World, representation: Representation) -> None:

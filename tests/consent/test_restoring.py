@@ -12,15 +12,10 @@ from consent.closing import ERASURE, WITHDRAWAL
 from consent.errors import InvalidRecord
 from consent.models import CurrentGrant, DestructionOrder, LostEnding, Subject
 from consent.vocabulary import Scope
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, World
 from vault import journal, recovery
 from vault.journal import Entry
 from vault.models import ShredOrder
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 def state(world: World, scope: Scope) -> str:

@@ -20,11 +20,6 @@ from tests.voxgov.test_problems import is_problem
 from vault import journal
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
 def denied_by(world: World, *scopes: Scope, **more: object) -> set[str]:
     verdict = gate.evaluate(world.ask(*scopes, **more))  # type: ignore[arg-type]  # whatever a question takes
     assert all(denial.reason is DenialReason.LAW for denial in verdict.denials)

@@ -20,11 +20,6 @@ from vault.plugs import PlugMissing
 NOTHING = Consequences(0, 0, 0, True)
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
 def draft(world: World, *, material: bool = True, series: str = "voice") -> Notice:
     return publishing.draft_notice(
         world.project, series=series, language="en", title="Anew", text="More.", material=material, actor=ACTOR

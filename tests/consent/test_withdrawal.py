@@ -21,11 +21,6 @@ from vault.keys import KeyName
 from vault.models import DataKey
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
 def sealed_under(world: World, scope: Scope) -> tuple[SealContext, list[KeyName], bytes]:
     organization, subject = world.organization.code, world.subject.code
     context = SealContext(organization, (subject,), scope.value, "result", "sealed", "object")

@@ -23,11 +23,6 @@ from tests.people import administrator, events, listed, manager, officer
 REFERENCE = "Wilhelmina Quartz, +44 20 7946 0958"
 
 
-@pytest.fixture
-def world() -> World:
-    return make_world()
-
-
 # Who sees what
 
 

@@ -13,15 +13,10 @@ from consent.errors import ConsentDenied
 from consent.models import ConsentRecord, Decision, DestructionOrder, Notice, Purpose, RetentionPolicy, Subject
 from consent.vocabulary import Action, AgeBand, ParticipantRole, Scope
 from tests.browser import Browser
-from tests.factories import ACTOR, World, make_member, make_representative, make_world
+from tests.factories import ACTOR, World, make_member, make_representative
 from tests.people import answer, events, manager, officer
 
 REFERENCE = "Wilhelmina Quartz, +44 20 7946 0958"
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 # Subjects

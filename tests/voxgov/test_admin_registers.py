@@ -12,16 +12,11 @@ from consent import breaches, gate, withdrawal
 from consent.models import Breach, BreachRevision, Representation
 from consent.vocabulary import AgeBand, BreachKind, BreachRisk, Scope
 from tests.browser import Browser
-from tests.factories import ACTOR, World, make_member, make_representative, make_world
+from tests.factories import ACTOR, World, make_member, make_representative
 from tests.people import administrator, events, manager, officer
 
 IDENTITY = "Ottilie Quartz, mother"
 NATURE = "A laptop of Wilhelmina Quartz was stolen."
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 # Reveals

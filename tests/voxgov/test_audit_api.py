@@ -19,11 +19,6 @@ from tests.factories import World
 
 
 @pytest.fixture
-def world() -> World:
-    return factories.make_world()
-
-
-@pytest.fixture
 def auditor(world: World) -> Caller:
     return Caller(world.project, Role.AUDITOR)
 

@@ -9,15 +9,10 @@ from accounts.roles import Role
 from audit.entry import ActorKind
 from audit.events import EventName
 from tests.browser import PASSWORD, Browser
-from tests.factories import World, make_client, make_member, make_world
+from tests.factories import World, make_client, make_member
 from tests.people import events
 
 CHANGED = "a staple, a horse, a battery"
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 @pytest.fixture

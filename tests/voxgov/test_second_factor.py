@@ -12,13 +12,8 @@ from accounts.models import Authenticator, Membership, RecoveryCode, User
 from accounts.roles import Role
 from audit.events import EventName
 from tests.browser import PASSWORD, Browser
-from tests.factories import World, make_member, make_world
+from tests.factories import World, make_member
 from tests.people import administrator, events
-
-
-@pytest.fixture
-def world() -> World:
-    return make_world()
 
 
 @pytest.fixture

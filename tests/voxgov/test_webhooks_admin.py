@@ -18,11 +18,6 @@ LIST = "/admin/audit/webhook/"
 
 
 @pytest.fixture
-def world() -> World:
-    return make_world()
-
-
-@pytest.fixture
 def shown(world: World) -> Shown:
     return webhooks.create(world.organization.code, URL, actor=ACTOR)
 

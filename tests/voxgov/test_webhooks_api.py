@@ -27,11 +27,6 @@ URL = "https://hooks.example.com/voxgov"
 
 
 @pytest.fixture
-def world() -> World:
-    return factories.make_world()
-
-
-@pytest.fixture
 def officer(world: World) -> Caller:
     return Caller(world.project, Role.DATA_PROTECTION_OFFICER)
 

@@ -40,11 +40,6 @@ def diarizer() -> Diarizer:
 
 
 @pytest.fixture(scope="module")
-def activity() -> SpeechActivity:
-    return SpeechActivity.load()
-
-
-@pytest.fixture(scope="module")
 def voices(data: Path) -> dict[str, list[Clip]]:
     return real_voices(data)
 

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from analysis.engines import transcription_choice, transcription_ctranslate2
+from analysis.engines import transcription_ctranslate2
 from analysis.engines.activity import SpeechActivity
 from analysis.engines.clip import SAMPLE_RATE, Clip, Samples, Stretch, no_checkpoint
 from analysis.engines.manifest import load_manifest
@@ -28,7 +28,7 @@ from analysis.engines.transcription_ctranslate2 import CTranslate2Weights
 from analysis.engines.transcription_decoding import ModelUnloadable, Request, WhisperRuntime, load_tokenizer
 from analysis.engines.transcription_judging import TEMPERATURES, Hypothesis
 from analysis.evaluation.words import normalized
-from benchmarks.raw_whisper import Spoken, joined, librivox, word_error_rate
+from benchmarks.raw_whisper import Spoken, joined, word_error_rate
 from voxgov.environment import models_dir
 
 pytestmark = pytest.mark.models
@@ -36,30 +36,6 @@ pytestmark = pytest.mark.models
 HUMAN = Path(__file__).resolve().parents[2] / "data" / "human"
 ENGLISH = TranscriptionOptions(language="en")
 BEAM_OF_ONE = TranscriptionOptions(language="en", beam_size=1)
-
-
-def load(name: str) -> Transcriber:
-    return transcription_choice.load(load_manifest().model(name), models_dir(), device="cpu", threads=2)
-
-
-@pytest.fixture(scope="module")
-def base() -> Transcriber:
-    return load("whisper-base")
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Transcriber:
-    return load("whisper-tiny-en")
-
-
-@pytest.fixture(scope="module")
-def activity() -> SpeechActivity:
-    return SpeechActivity.load()
-
-
-@pytest.fixture(scope="module")
-def readings() -> tuple[Spoken, ...]:
-    return librivox()
 
 
 def text_of(transcript: Transcript) -> str:

@@ -28,7 +28,7 @@ from analysis.engines.transcription import (
 )
 from analysis.engines.transcription_decoding import ModelUnloadable, Request
 from analysis.engines.transcription_judging import TEMPERATURES, Hypothesis
-from benchmarks.raw_whisper import Spoken, joined, librivox, word_error_rate
+from benchmarks.raw_whisper import Spoken, joined, word_error_rate
 from tests.analysis.engines.test_transcription import chords, hiss, silence, text_of, together, whole, words_of
 from tests.analysis.engines.whisper_checkpoint import rebuilt
 from tests.factories import sha256
@@ -85,23 +85,8 @@ def torched(home: Path) -> Transcriber:
     return transcription_choice.load(own(home).model("own-tiny-en"), home, device="cpu", threads=2)
 
 
-@pytest.fixture(scope="module")
-def quick() -> Transcriber:
-    return transcription_choice.load(load_manifest().model("whisper-tiny-en"), models_dir(), device="cpu", threads=2)
-
-
-@pytest.fixture(scope="module")
-def activity() -> SpeechActivity:
-    return SpeechActivity.load()
-
-
-@pytest.fixture(scope="module")
-def readings() -> tuple[Spoken, ...]:
-    return librivox()
-
-
 def test_both_engines_hear_the_same_words_and_neither_is_worse_than_the_model_is(
-    torched: Transcriber, quick: Transcriber, activity: SpeechActivity, readings: tuple[Spoken, ...]
+    torched: Transcriber, tiny: Transcriber, activity: SpeechActivity, readings: tuple[Spoken, ...]
 ) -> None:
     spoken = [one.words for one in readings]
     heard = {
@@ -109,7 +94,7 @@ def test_both_engines_hear_the_same_words_and_neither_is_worse_than_the_model_is
             text_of(engine.run(one.clip, activity.run(one.clip), TranscriptionOptions(), no_checkpoint))
             for one in readings
         ]
-        for name, engine in (("transformers", torched), ("ctranslate2", quick))
+        for name, engine in (("transformers", torched), ("ctranslate2", tiny))
     }
     wrong = {name: word_error_rate(spoken, texts) for name, texts in heard.items()}
     print(
@@ -121,14 +106,14 @@ def test_both_engines_hear_the_same_words_and_neither_is_worse_than_the_model_is
 
 
 def test_both_engines_place_the_words_at_the_same_times(
-    torched: Transcriber, quick: Transcriber, activity: SpeechActivity, readings: tuple[Spoken, ...]
+    torched: Transcriber, tiny: Transcriber, activity: SpeechActivity, readings: tuple[Spoken, ...]
 ) -> None:
     apart: list[float] = []
     count = 0
     for one in readings:
         speech = activity.run(one.clip)
         first, second = (
-            words_of(engine.run(one.clip, speech, TranscriptionOptions(), no_checkpoint)) for engine in (torched, quick)
+            words_of(engine.run(one.clip, speech, TranscriptionOptions(), no_checkpoint)) for engine in (torched, tiny)
         )
         assert all(before.end <= after.start for before, after in pairwise(first))
         count += len(first)
@@ -161,10 +146,10 @@ def test_a_long_recording_is_heard_in_batches_with_the_words_that_it_has_window_
 
 @pytest.mark.parametrize("sound", [silence(4.0), hiss(6.0, 0.02), chords(8.0)], ids=["silence", "hiss", "music"])
 def test_neither_engine_invents_words_on_what_is_wrongly_taken_for_speech(
-    torched: Transcriber, quick: Transcriber, sound: Any
+    torched: Transcriber, tiny: Transcriber, sound: Any
 ) -> None:
     clip = Clip(sound)
-    for engine in (torched, quick):
+    for engine in (torched, tiny):
         assert engine.run(clip, whole(clip), TranscriptionOptions(), no_checkpoint).utterances == ()
 
 

@@ -14,30 +14,10 @@ from analysis.engines.activity import SpeechActivity
 from analysis.engines.clip import SAMPLE_RATE, Clip, Samples, no_checkpoint
 from analysis.engines.transcription import Transcriber, TranscriptionOptions, TranslationUnsupported
 from analysis.evaluation.words import normalized
-from benchmarks.raw_whisper import Spoken, librivox, word_error_rate
-from tests.analysis.engines.test_transcription import ENGLISH, NOT_SPEECH, load, silence, text_of, whole
+from benchmarks.raw_whisper import Spoken, word_error_rate
+from tests.analysis.engines.test_transcription import ENGLISH, NOT_SPEECH, silence, text_of, whole
 
 pytestmark = pytest.mark.models
-
-
-@pytest.fixture(scope="module")
-def base() -> Transcriber:
-    return load("whisper-base")
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Transcriber:
-    return load("whisper-tiny-en")
-
-
-@pytest.fixture(scope="module")
-def activity() -> SpeechActivity:
-    return SpeechActivity.load()
-
-
-@pytest.fixture(scope="module")
-def readings() -> tuple[Spoken, ...]:
-    return librivox()
 
 
 def synthesized(voice: str, text: str) -> Clip:
