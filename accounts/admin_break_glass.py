@@ -119,10 +119,6 @@ class BreakGlassAdmin(GovernedAdmin):
             return badge("by nobody yet", Tone.WAITING)
         return badge(moment(row.seen_at), Tone.GOOD)
 
-    @admin.display(description="Code")
-    def code_shown(self, row: BreakGlass) -> SafeString:
-        return code(row.code)
-
     @admin.display(description="The person's code in the trail")
     def person_code(self, row: BreakGlass) -> SafeString:
         return code(row.user_code)

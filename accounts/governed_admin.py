@@ -13,7 +13,7 @@ from django.contrib.admin.helpers import AdminForm
 from django.contrib.admin.utils import flatten_fieldsets, quote, unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, PermissionDenied
-from django.db.models import Field, ForeignKey, ManyToManyField, Model, QuerySet
+from django.db.models import Field, ForeignKey, ManyToManyField, Model, Q, QuerySet
 from django.forms import ModelChoiceField, ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -23,6 +23,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.admin_acts import Act, ActForm, Outcome, actor, held_projects, person, project_id_of, visible_rows
+from accounts.admin_display import code, short_code
 from accounts.errors import AccountsError
 from accounts.roles import Permission
 
@@ -171,6 +172,27 @@ class GovernedAdmin(_ModelAdmin):
             **(extra_context or {}),
         }
         return super().changelist_view(request, context)
+
+    @admin.display(description="Code")
+    def code_short(self, row: Any) -> SafeString:
+        return short_code(row.code)
+
+    @admin.display(description="Code")
+    def code_shown(self, row: Any) -> SafeString:
+        return code(row.code)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        found = self.sought(request, term) if term else None
+        if found is None:
+            return super().get_search_results(request, queryset, search_term)
+        return queryset.filter(found), False
+
+    def sought(self, request: HttpRequest, term: str) -> Q | None:
+        """Which rows the term finds, where that is more than `search_fields` can say."""
+        return None
 
     def cards(self, request: HttpRequest) -> Sequence[Mapping[str, Any]]:
         """Counts for the start page: `label`, `count`, `query` (of this page's list) and `pressing`."""

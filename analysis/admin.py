@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from accounts.admin_display import NOTHING, Tone, badge, code, exact_moment, moment, part, short_code, words
+from accounts.admin_display import NOTHING, Tone, badge, code, exact_moment, moment, part, words
 from accounts.governed_admin import GovernedAdmin
 from accounts.roles import Permission
 from analysis.models import Analysis, Recording
@@ -54,14 +54,6 @@ class RecordingAdmin(GovernedAdmin):
         ("Audio", {"fields": ("length", "channels_shown", "uploaded", "audio_held")}),
         ("Times", {"fields": ("submitted", "completed", "deleted")}),
     )
-
-    @admin.display(description="Code")
-    def code_short(self, row: Recording) -> SafeString:
-        return short_code(row.code)
-
-    @admin.display(description="Code")
-    def code_shown(self, row: Recording) -> SafeString:
-        return code(row.code)
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, row: Recording) -> SafeString:
@@ -165,14 +157,6 @@ class AnalysisAdmin(GovernedAdmin):
             {"label": "analyses under way", "count": under_way, "query": "", "pressing": False},
             {"label": "analyses failed in 7 days", "count": failed, "query": "?state__exact=failed", "pressing": True},
         ]
-
-    @admin.display(description="Code")
-    def code_short(self, row: Analysis) -> SafeString:
-        return short_code(row.code)
-
-    @admin.display(description="Code")
-    def code_shown(self, row: Analysis) -> SafeString:
-        return code(row.code)
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, row: Analysis) -> SafeString:

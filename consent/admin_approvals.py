@@ -117,10 +117,6 @@ class SecondPersonAdmin(ConsentAdmin):
             back=decided == row.asked_by_code,
         )
 
-    @admin.display(description="Code")
-    def code_shown(self, row: Any) -> SafeString:
-        return code(row.code)
-
 
 _PEOPLE = ("asked_by_code", "approved_by_code", "turned_down_by_code")
 
@@ -188,14 +184,6 @@ class RoleChangeAdmin(SecondPersonAdmin):
 
     def caption(self, row: RoleChange) -> str:
         return f"…{row.subject.code[-12:]} as {row.role}"
-
-    @admin.display(description="Subject")
-    def subject_short(self, row: RoleChange) -> SafeString:
-        return short_code(row.subject.code)
-
-    @admin.display(description="Subject")
-    def subject_link(self, row: RoleChange) -> SafeString:
-        return self.link_to(row.subject, code(row.subject.code))
 
     @admin.display(description="Role from now on", ordering="role")
     def role_shown(self, row: RoleChange) -> str:

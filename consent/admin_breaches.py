@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from accounts.admin_acts import Act, ActForm, Outcome, person
-from accounts.admin_display import Tone, badge, code, colleague, exact_moment, moment, part, words
+from accounts.admin_display import Tone, badge, colleague, exact_moment, moment, part, words
 from accounts.admin_people import names_of
 from accounts.models import Project
 from accounts.roles import Permission
@@ -310,10 +310,6 @@ class BreachAdmin(ConsentAdmin):
         ]
         overdue = row.overdue_recorded_at
         return part("breach_history", steps=steps, overdue="" if overdue is None else exact_moment(overdue))
-
-    @admin.display(description="Code")
-    def code_shown(self, row: Breach) -> SafeString:
-        return code(row.code)
 
     @admin.display(description="Registered")
     def registered(self, row: Breach) -> str:

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts.admin_acts import Act, ActForm, Outcome, held_projects, person
-from accounts.admin_display import NOTHING, Tone, badge, code, colleague, exact_moment, moment, part
+from accounts.admin_display import NOTHING, Tone, badge, colleague, exact_moment, moment, part
 from accounts.admin_people import names_of
 from accounts.models import Project
 from accounts.roles import Permission
@@ -175,7 +175,3 @@ class BulkWithdrawalAdmin(ConsentAdmin):
         if row.seen_at is None:
             return "nobody yet; somebody other than who counted or began it"
         return part("decided", who=colleague(row.names, "", row.seen_by_code), at=exact_moment(row.seen_at), back=False)
-
-    @admin.display(description="Code")
-    def code_shown(self, row: BulkWithdrawal) -> SafeString:
-        return code(row.code)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -60,13 +60,8 @@ class DecisionAdmin(ConsentAdmin):
             f"{'Allowed' if row.allowed else 'Refused'} to {ACTION_WORDS.get(row.action, row.action)}, {moment(row.at)}"
         )
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        return queryset.filter(Q(code=term) | Q(object_code=term) | Q(subjects__contains=[term])), False
+    def sought(self, request: HttpRequest, term: str) -> Q:
+        return Q(code=term) | Q(object_code=term) | Q(subjects__contains=[term])
 
     def cards(self, request: HttpRequest) -> Sequence[Mapping[str, Any]]:
         since = timezone.now() - timedelta(days=7)
@@ -164,10 +159,6 @@ class DecisionAdmin(ConsentAdmin):
             scopes=[(scope, scope_words(scope)) for scope in asked.get("scopes", ())],
         )
 
-    @admin.display(description="Code")
-    def code_shown(self, row: Decision) -> SafeString:
-        return code(row.code)
-
     @admin.display(description="Recording or analysis")
     def about(self, row: Decision) -> SafeString:
         return code(row.object_code)
@@ -239,10 +230,6 @@ class DestructionOrderAdmin(ConsentAdmin):
     @admin.display(description="Destroyed, by kind of data")
     def destroyed_shown(self, row: DestructionOrder) -> SafeString:
         return counts(row.destroyed)
-
-    @admin.display(description="Code")
-    def code_shown(self, row: DestructionOrder) -> SafeString:
-        return code(row.code)
 
 
 def _remedy(text: str) -> str:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from accounts.access import projects_with
 from accounts.admin_acts import Act, Outcome
-from accounts.admin_display import NOTHING, Tone, badge, code, exact_moment, part, words
+from accounts.admin_display import NOTHING, Tone, badge, code, exact_moment, part, short_code, words
 from accounts.governed_admin import GovernedAdmin
 from accounts.models import Project
 from accounts.roles import Permission
@@ -33,6 +33,14 @@ class ConsentAdmin(GovernedAdmin):
     """What the pages of this room share."""
 
     refusals = (*GovernedAdmin.refusals, ConsentError, VaultError)
+
+    @admin.display(description="Subject")
+    def subject_short(self, row: Any) -> SafeString:
+        return short_code(row.subject.code)
+
+    @admin.display(description="Subject")
+    def subject_link(self, row: Any) -> SafeString:
+        return self.link_to(row.subject, code(row.subject.code))
 
 
 def notice_name(notice: Notice) -> str:
@@ -200,10 +208,6 @@ class NoticeAdmin(ConsentAdmin):
     def text_shown(self, row: Notice) -> SafeString:
         return format_html('<div class="vg-text">{}</div>', row.text)
 
-    @admin.display(description="Code")
-    def code_shown(self, row: Notice) -> SafeString:
-        return code(row.code)
-
     @admin.display(description="SHA-256")
     def hash_shown(self, row: Notice) -> SafeString:
         return code(row.sha256)
@@ -329,10 +333,6 @@ class PurposeAdmin(ConsentAdmin):
     @admin.display(description="Notice")
     def notice_shown(self, row: Purpose) -> str:
         return f"{row.series.name}; consent counts from version {row.series.least_valid_version} on"
-
-    @admin.display(description="Code")
-    def code_shown(self, row: Purpose) -> SafeString:
-        return code(row.code)
 
     @admin.display(description="Created")
     def created(self, row: Purpose) -> str:

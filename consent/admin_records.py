@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from accounts.admin_acts import Act, Outcome
-from accounts.admin_display import Tone, badge, badges, code, exact_moment, moment, part, short_code, words
+from accounts.admin_display import Tone, badge, badges, code, exact_moment, moment, part, words
 from accounts.admin_people import names_of_staff
 from accounts.roles import Permission
 from audit.entry import Actor
@@ -142,13 +142,8 @@ class ConsentRecordAdmin(ConsentAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return records.readable(super().get_queryset(request))
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        return queryset.filter(Q(code__istartswith=term) | Q(subject__code=term)), False
+    def sought(self, request: HttpRequest, term: str) -> Q:
+        return Q(code__istartswith=term) | Q(subject__code=term)
 
     def get_changelist_instance(self, request: HttpRequest) -> "ChangeList":
         """Describes all rows of the page at once, so that a list of fifty needs no fifty queries."""
@@ -177,22 +172,6 @@ class ConsentRecordAdmin(ConsentAdmin):
                 "pressing": True,
             },
         ]
-
-    @admin.display(description="Code")
-    def code_short(self, row: ConsentRecord) -> SafeString:
-        return short_code(row.code)
-
-    @admin.display(description="Code")
-    def code_shown(self, row: ConsentRecord) -> SafeString:
-        return code(row.code)
-
-    @admin.display(description="Subject")
-    def subject_short(self, row: ConsentRecord) -> SafeString:
-        return short_code(row.subject.code)
-
-    @admin.display(description="Subject")
-    def subject_link(self, row: ConsentRecord) -> SafeString:
-        return self.link_to(row.subject, code(row.subject.code))
 
     @admin.display(description="Purpose", ordering="purpose__name")
     def purpose_name(self, row: ConsentRecord) -> str:

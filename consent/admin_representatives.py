@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AdminSplitDateTime
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -160,26 +160,13 @@ class RepresentationAdmin(ConsentAdmin):
     def caption(self, row: Representation) -> str:
         return f"{words(row.relation) or 'representative'} of …{row.subject.code[-12:]}"
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        return queryset.filter(Q(code__istartswith=term) | Q(subject__code=term)), False
+    def sought(self, request: HttpRequest, term: str) -> Q:
+        return Q(code__istartswith=term) | Q(subject__code=term)
 
     def cards(self, request: HttpRequest) -> Sequence[Mapping[str, Any]]:
         count = lacking_document(self.get_queryset(request)).count()
         label = "representatives whose proof nobody can find"
         return [{"label": label, "count": count, "query": "?document=missing", "pressing": True}]
-
-    @admin.display(description="Code")
-    def code_short(self, row: Representation) -> SafeString:
-        return short_code(row.code)
-
-    @admin.display(description="Code")
-    def code_shown(self, row: Representation) -> SafeString:
-        return code(row.code)
 
     @admin.display(description="For")
     def subject_short(self, row: Representation) -> SafeString:

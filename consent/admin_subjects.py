@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts.admin_acts import Act, Outcome
-from accounts.admin_display import Tone, badge, badges, code, moment, part, short_code, words
+from accounts.admin_display import Tone, badge, badges, counts, moment, part, words
 from accounts.roles import Permission
 from audit.entry import Actor
 from consent import records, relabelling, restricting, revealing, subjects, withdrawal
@@ -106,7 +106,7 @@ class SubjectAdmin(ConsentAdmin):
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("code_shown", "project", "registered", "reference", "restricted", "erased")}),
-        ("Consent", {"fields": ("in_force", "answers")}),
+        ("Consent", {"fields": ("in_force", "answers", "voiceprints")}),
     )
     list_acts = (
         Act("add", "Register a person", "Register a person", Permission.MANAGE_CONSENT, _register, RegisterForm),
@@ -214,14 +214,6 @@ class SubjectAdmin(ConsentAdmin):
         rows: QuerySet[Any] = super().get_queryset(request).annotate(has_consent=Exists(given))
         return rows
 
-    @admin.display(description="Code")
-    def code_short(self, row: Subject) -> SafeString:
-        return short_code(row.code)
-
-    @admin.display(description="Code")
-    def code_shown(self, row: Subject) -> SafeString:
-        return code(row.code)
-
     @admin.display(description="Registered", ordering="id")
     def registered(self, row: Subject) -> str:
         return moment(row.created_at)
@@ -278,6 +270,14 @@ class SubjectAdmin(ConsentAdmin):
             for view in self._views(row)
         ]
         return part("answers", items=items)
+
+    @admin.display(description="Voiceprints")
+    def voiceprints(self, row: Subject) -> SafeString:
+        """That there are some, and until when; what is in them nobody is shown."""
+        found = row.voiceprints.select_related("purpose").order_by("purpose__name")
+        return counts(
+            {one.purpose.name: f"made {moment(one.made_at)}, kept until {moment(one.expires_at)}" for one in found}
+        )
 
     def _views(self, row: Subject) -> list[records.RecordView]:
         rows = records.readable(ConsentRecord.objects.filter(subject=row).order_by("-id"))

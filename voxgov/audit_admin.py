@@ -104,20 +104,15 @@ class EventAdmin(GovernedAdmin):
     def caption(self, row: Event) -> str:
         return f"{event_words(row.name)}, {exact_moment(row.at)}"
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
+    def sought(self, request: HttpRequest, term: str) -> Q:
         found = Q(actor_code=term) | Q(request_id=term)
         try:
             found |= Q(code=UUID(term))
         except ValueError:
-            return queryset.filter(found), False
+            return found
         if self._sees(request, term):
             found |= Q(pk__in=EventReference.objects.filter(code=term, kind__in=list(OPENED_BY)).values("event_id"))
-        return queryset.filter(found), False
+        return found
 
     def _sees(self, request: HttpRequest, term: str) -> bool:
         """Whether the object with this code is one that the viewer sees on its own page; only then is it searched for."""

@@ -104,10 +104,6 @@ class WebhookAdmin(GovernedAdmin):
     def why_short(self, row: Webhook) -> str:
         return words(row.last_outcome) if row.failures or not row.enabled else NOTHING
 
-    @admin.display(description="Code")
-    def code_shown(self, row: Webhook) -> SafeString:
-        return code(row.code)
-
     @admin.display(description="Made")
     def created(self, row: Webhook) -> str:
         return exact_moment(row.created_at)

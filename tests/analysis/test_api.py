@@ -14,7 +14,6 @@ from django.db import transaction
 from django.test import RequestFactory, override_settings
 from django.utils import timezone
 
-from accounts.roles import Role
 from analysis import audio_body, claiming
 from analysis.models import Analysis, Recording, Result
 from analysis.sealed_results import result_context, result_keys
@@ -31,16 +30,6 @@ from vault.codes import new_code
 from vault.models import SealedBlob
 
 AUDIO = hashlib.shake_256(b"some audio").digest(200_000)
-
-
-@pytest.fixture
-def world() -> World:
-    return factories.make_world()
-
-
-@pytest.fixture
-def operator(world: World) -> Caller:
-    return Caller(world.project, Role.OPERATOR)
 
 
 def recording_form(world: World, *scopes: Scope, **changes: Any) -> dict[str, Any]:
@@ -302,6 +291,23 @@ def test_another_job_runs_only_while_audio_is_there_and_within_the_recordings_sc
     operator.delete(f"/v1/recordings/{recording['code']}")
     gone = operator.post("/v1/analyses", form)
     assert (gone.status, gone.body["code"]) == (410, "audio_gone")
+
+
+def test_a_voice_is_enrolled_only_where_it_is_asked_to_be_recognized(world: World, operator: Caller) -> None:
+    world.consent(Scope.TRANSCRIBE, Scope.IDENTIFY)
+
+    def asked(*scopes: Scope) -> Answer:
+        form = recording_form(world, *scopes)
+        form["jurisdiction"] = "DE"
+        form["participants"][0]["enrol"] = True
+        return operator.post("/v1/recordings", form)
+
+    refused = asked(Scope.TRANSCRIBE)
+    assert (refused.status, refused.body["code"]) == (422, "enrolment_impossible")
+    created = asked(Scope.TRANSCRIBE, Scope.IDENTIFY)
+    assert created.status == 201
+    assert Recording.objects.get(code=created.body["code"]).participants.get().enrol
+    assert created.body["participants"][0]["enrol"] is True
 
 
 def test_a_queued_job_is_cancelled_once(world: World, operator: Caller) -> None:

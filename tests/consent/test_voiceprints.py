@@ -23,6 +23,7 @@ from consent.vocabulary import (
 )
 from consent.voiceprints import Template
 from tests.factories import ACTOR, World, make_world
+from tests.people import manager
 from vault.errors import KeyShredded
 
 CUSTOMER, OTHER = 0, 1
@@ -71,7 +72,7 @@ APART = {
 }
 
 
-def test_with_a_voiceprint_the_person_is_isolated_and_the_other_left_out(world: World) -> None:
+def test_with_a_voicekeptthe_person_is_isolated_and_the_other_left_out(world: World) -> None:
     other = world.another_subject()
     verdict = gate.evaluate(shared(world, other, *BOTH))
     assert verdict.allowed
@@ -91,18 +92,18 @@ def test_without_recognition_in_the_same_request_nobody_is_isolated(world: World
     assert unbound(world, shared(world, world.another_subject(), Scope.TRANSCRIBE))
 
 
-def test_without_a_voiceprint_nobody_is_isolated() -> None:
+def test_without_a_voicekeptnobody_is_isolated() -> None:
     world = make_world()
     world.consent(*BOTH)
     assert unbound(world, shared(world, world.another_subject(), *BOTH))
 
 
-def test_a_voiceprint_of_another_model_isolates_nobody(world: World) -> None:
+def test_a_voicekeptof_another_model_isolates_nobody(world: World) -> None:
     enrol(world, model="0" * 64)
     assert unbound(world, shared(world, world.another_subject(), *BOTH))
 
 
-def test_a_voiceprint_whose_term_is_over_isolates_nobody_even_before_the_sweep(world: World) -> None:
+def test_a_voicekeptwhose_term_is_over_isolates_nobody_even_before_the_sweep(world: World) -> None:
     Voiceprint.objects.filter(subject=world.subject).update(expires_at=timezone.now())
     assert unbound(world, shared(world, world.another_subject(), *BOTH))
 
@@ -154,7 +155,7 @@ def test_what_the_law_denies_about_the_other_stays_a_denial_and_is_remembered(wo
     assert {d.reason for d in relabelled.denials} == {DenialReason.ROLE_RELABELLED}
 
 
-def test_two_who_consent_are_isolated_each_and_one_without_a_voiceprint_is_denied(world: World) -> None:
+def test_two_who_consent_are_isolated_each_and_one_without_a_voicekeptis_denied(world: World) -> None:
     second, third = world.another_subject(), world.another_subject()
     world.consent(*BOTH, subject=second)
     enrol(world, second)
@@ -201,7 +202,7 @@ def test_audio_is_kept_apart_only_where_one_party_decides(world: World) -> None:
         assert (world.subject.code, Scope.AUDIO_STORE) not in {(pair.subject, pair.scope) for pair in verdict.granted}
 
 
-def test_reading_what_was_told_apart_needs_the_consent_but_no_voiceprint_any_more(world: World) -> None:
+def test_reading_what_was_told_apart_needs_the_consent_but_no_voicekeptany_more(world: World) -> None:
     asked = shared(world, world.another_subject(), *BOTH)
     Voiceprint.objects.filter(subject=world.subject).delete()
     assert not gate.evaluate(asked).granted
@@ -228,7 +229,7 @@ def template_of(world: World) -> bytes | None:
     return None if enrolled is None else enrolled.template.values
 
 
-def test_a_voiceprint_is_sealed_opens_under_a_permit_and_a_newer_one_takes_its_place(world: World) -> None:
+def test_a_voicekeptis_sealed_opens_under_a_permit_and_a_newer_one_takes_its_place(world: World) -> None:
     first = Voiceprint.objects.get(subject=world.subject)
     assert b"template of a voice" not in bytes(first.template)
     assert template_of(world) == b"template of a voice"
@@ -244,7 +245,7 @@ def test_a_voiceprint_is_sealed_opens_under_a_permit_and_a_newer_one_takes_its_p
         voiceprints.keep(without, world.subject.code, Template(b"", "", "", 0.0), actor=ACTOR)
 
 
-def test_withdrawal_of_recognition_closes_the_voiceprint_at_once_and_destroys_it(world: World) -> None:
+def test_withdrawal_of_recognition_closes_the_voicekeptat_once_and_destroys_it(world: World) -> None:
     withdrawal.withdraw(world.subject, scopes=[Scope.IDENTIFY], actor=ACTOR)
     world.consent(Scope.IDENTIFY)
     # Consented to again before the worker came by: what was made before opens nothing, and isolates nobody.
@@ -291,3 +292,12 @@ def test_what_a_person_may_see_of_it_is_that_it_is_there_and_never_the_template(
     assert set(seen) == {"voiceprint", "purpose", "model", "seconds", "made_at", "expires_at"}
     assert "template of a voice" not in repr(seen)
     assert "template of a voice" not in repr(Template(b"template of a voice", "m", "d", 1.0))
+
+
+def test_the_persons_page_says_that_there_is_one_and_shows_nothing_of_it(world: World) -> None:
+    page = manager(world).see(f"/admin/consent/subject/{world.subject.code}/change/")
+    kept = Voiceprint.objects.get(subject=world.subject)
+    assert f"{world.purpose.name}: made" in page
+    assert bytes(kept.template).hex() not in page
+    nobodys = manager(world).see(f"/admin/consent/subject/{world.another_subject().code}/change/")
+    assert "kept until" not in nobodys
