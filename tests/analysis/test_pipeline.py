@@ -7,7 +7,6 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import valkey
 from django.db import transaction
 from django.utils import timezone
 
-from analysis import audio, claiming, deletion, pipeline, reading, submission, tidying
+from analysis import claiming, deletion, pipeline, reading, submission, tidying
 from analysis.errors import (
     AudioEmpty,
     AudioGone,
@@ -39,6 +38,7 @@ from consent import destruction, gate, withdrawal
 from consent.errors import ConsentDenied
 from consent.models import Decision, Subject
 from consent.vocabulary import DenialReason, ParticipantRole, Scope
+from tests.analysis.points import Point, before_claim, before_commit, between_engines, while_decoding
 from tests.factories import ACTOR, World
 from vault import shredding, storage
 from vault.models import DataKey, SealedBlob
@@ -191,46 +191,7 @@ def test_audio_is_kept_only_where_everybody_granted_keeping_it(world: World, lau
     assert reading.read_results(again, actor=ACTOR).results
 
 
-Withdraw = Callable[[], None]
-Point = Callable[[pytest.MonkeyPatch, Withdraw], None]
-
-
-def _before_claim(patch: pytest.MonkeyPatch, withdraw: Withdraw) -> None:
-    withdraw()
-
-
-def _while_decoding(patch: pytest.MonkeyPatch, withdraw: Withdraw) -> None:
-    original = audio.open_audio
-
-    def opening(*args: object, **kwargs: object) -> object:
-        withdraw()
-        return original(*args, **kwargs)  # type: ignore[arg-type]
-
-    patch.setattr(pipeline, "open_audio", opening)
-
-
-def _between_engines(patch: pytest.MonkeyPatch, withdraw: Withdraw) -> None:
-    original = pipeline.Watch.checkpoint
-
-    def checkpoint(self: pipeline.Watch, stage: Stage, start: float, end: float) -> object:
-        if stage is Stage.PROSODY:
-            withdraw()
-        return original(self, stage, start, end)
-
-    patch.setattr(pipeline.Watch, "checkpoint", checkpoint)
-
-
-def _before_commit(patch: pytest.MonkeyPatch, withdraw: Withdraw) -> None:
-    original = pipeline._commit
-
-    def commit(*args: object) -> None:
-        withdraw()
-        original(*args)  # type: ignore[arg-type]
-
-    patch.setattr(pipeline, "_commit", commit)
-
-
-@pytest.mark.parametrize("point", [_before_claim, _while_decoding, _between_engines, _before_commit])
+@pytest.mark.parametrize("point", [before_claim, while_decoding, between_engines, before_commit])
 def test_withdrawal_at_each_step_discards_the_result(
     world: World, laugh: bytes, point: Point, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,7 +220,7 @@ def test_a_job_goes_on_with_the_scopes_that_are_left(
 ) -> None:
     world.consent(*QUICK)
     recording = world.upload(laugh, *QUICK)
-    _before_commit(monkeypatch, lambda: _withdraw_once(world, Scope.NONVERBAL))
+    before_commit(monkeypatch, lambda: _withdraw_once(world, Scope.NONVERBAL))
     assert run(recording).state == AnalysisState.QUEUED
     assert run(recording).state == AnalysisState.DONE
     assert list(Result.objects.filter(analysis__recording=recording).values_list("scope", flat=True)) == [Scope.PROSODY]
@@ -339,7 +300,7 @@ def test_a_cancelled_job_stops_at_its_next_check_and_commits_nothing(
     def cancel() -> None:
         claiming.cancel(job_of(recording), actor=ACTOR)
 
-    _between_engines(monkeypatch, cancel)
+    between_engines(monkeypatch, cancel)
     job = run(recording)
     assert job.state == AnalysisState.CANCELLED
     assert not Result.objects.filter(analysis=job).exists()
@@ -493,7 +454,7 @@ def test_a_recording_deleted_at_the_last_moment_gets_no_results(
     def delete() -> None:
         deletion.delete_recording(recording, actor=ACTOR)
 
-    _before_commit(monkeypatch, delete)
+    before_commit(monkeypatch, delete)
     job = run(recording)
     assert job.state == AnalysisState.CANCELLED
     assert not Result.objects.filter(analysis=job).exists()
@@ -530,7 +491,7 @@ def test_a_denial_at_commit_is_not_lost_with_the_lease(
         withdrawal.withdraw(world.subject, actor=ACTOR)
         Analysis.objects.filter(recording=recording).update(fencing_token=99)
 
-    _before_commit(monkeypatch, overtaken)
+    before_commit(monkeypatch, overtaken)
     before = Decision.objects.filter(project=world.project, allowed=False).count()
     assert run(recording).state == AnalysisState.RUNNING
     assert Decision.objects.filter(project=world.project, allowed=False).count() == before

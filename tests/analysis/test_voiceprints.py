@@ -3,8 +3,6 @@
 Real voices, real models: a voice is enrolled, known again, told from the other's in a conversation, kept, and withdrawn.
 """
 
-import io
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,86 +13,20 @@ from analysis.audio import open_kept_audio
 from analysis.engine_box import engines
 from analysis.engines.clip import Clip, no_checkpoint
 from analysis.errors import EnrolmentImpossible
-from analysis.models import Analysis, Recording, Result
-from analysis.reading import ResultsView
+from analysis.models import Analysis, Result
 from analysis.states import AnalysisState
-from analysis.submission import Submission
-from benchmarks.corpora.conversations import Conversation
 from consent import destruction, gate, withdrawal
 from consent.errors import ConsentDenied
-from consent.models import Subject, Voiceprint
-from consent.vocabulary import Action, ParticipantRole, Scope
-from tests.analysis.engines.voices import real_voices, talk
+from consent.models import Voiceprint
+from consent.vocabulary import Action, Scope
+from tests.analysis.engines.voices import real_voices
 from tests.analysis.sounds import wav
 from tests.analysis.test_keeping import samples_of
+from tests.analysis.voiceprinted import WANTED, conversation, done, run, submit, two
 from tests.factories import ACTOR, World, make_world
 from vault import shredding
 
 pytestmark = pytest.mark.models
-PLACE = "US-NY"
-"""Where one party decides what is kept, and no rule forbids to tell voices apart."""
-WANTED = (Scope.IDENTIFY, Scope.TRANSCRIBE, Scope.EMOTION, Scope.AUDIO_STORE)
-
-
-@cache
-def conversation(data: Path) -> Conversation:
-    return talk(real_voices(data), "reader", "allison-smith", seed=2, seconds=25.0)
-
-
-def submit(
-    world: World, audio: bytes, *scopes: Scope, people: list[gate.Participant] | None = None, enrol: bool = False
-) -> Recording:
-    asked = world.ask(*scopes, people=people, jurisdiction=PLACE)
-    recording = submission.create_recording(
-        world.project,
-        Submission(
-            asked.purpose,
-            asked.context,
-            PLACE,
-            asked.recorded_at,
-            asked.participants,
-            asked.scopes,
-            asked.exposure_notice_shown_at,
-            enrol=frozenset({world.subject.code}) if enrol else frozenset(),
-        ),
-        actor=ACTOR,
-    )
-    recording, _ = submission.receive_audio(recording, io.BytesIO(audio).read, len(audio), actor=ACTOR)
-    return recording
-
-
-def run(recording: Recording) -> Analysis:
-    job = Analysis.objects.get(recording=recording)
-    pipeline.run(job.code)
-    job.refresh_from_db()
-    return job
-
-
-def done(recording: Recording) -> ResultsView:
-    job = run(recording)
-    assert (job.state, job.error_code) == (AnalysisState.DONE, "")
-    return reading.read_results(job, actor=ACTOR)
-
-
-@pytest.fixture
-def enrolled(data: Path) -> World:
-    """A world whose subject is the reader, enrolled."""
-    world = make_world()
-    world.consent(*WANTED)
-    readings = np.concatenate([clip.samples for clip in real_voices(data)["reader"]])
-    view = done(submit(world, wav([readings]), Scope.IDENTIFY, enrol=True))
-    (result,) = view.results
-    assert result.body["summary"]["enrolment"] == {"enrolled": True, "reason": None}
-    assert (result.body["summary"]["matches"], result.body["summary"]["reason"]) == ("unknown", "not_enrolled")
-    assert Voiceprint.objects.filter(subject=world.subject).count() == 1
-    return world
-
-
-def two(world: World, other: Subject) -> list[gate.Participant]:
-    return [
-        gate.Participant(world.subject.code, ParticipantRole.CUSTOMER),
-        gate.Participant(other.code, ParticipantRole.CALLER),
-    ]
 
 
 def content_words(text: str) -> set[str]:
