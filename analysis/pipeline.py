@@ -167,13 +167,19 @@ def _work(job: _Job) -> None:
     recognized = recognize(channels, hearings, job.permit, _to_enrol(job), watch.checkpoint)
     hints = transcription_hints.of_job(job.held.analysis, job.recording, job.permit)
     findings = [*recognized.findings, *listen(channels, hearings, watch.checkpoint, hints)]
-    kept = None
+    kept: _Kept | None = None
     how = None if job.recording.kept_audio else keeping(people, len(channels), job.permit)
     if how is not None and (how.as_uploaded or rendition.fits(channels)):
         checkpoint = watch.checkpoint(Stage.COMMITTING, 0.95, 1.0)
         kept = _Kept(keep_audio(job.recording, job.permit, how, channels, checkpoint, hearings=hearings), how)
-    watch.look(Stage.COMMITTING, 0.99)
-    _commit(job, findings, recognized, audio, kept)
+    try:
+        watch.look(Stage.COMMITTING, 0.99)
+        _commit(job, findings, recognized, audio, kept)
+    except (ConsentChanged, CancelRequested, LeaseLost):
+        # Raised before the commit, so that no row names it: whoever is in it may not want it kept for another minute.
+        if kept is not None:
+            sealing.discard(kept.blob)
+        raise
 
 
 def _to_enrol(job: _Job) -> set[str]:
@@ -233,7 +239,7 @@ def _commit(
         except ConsentDenied as denial:
             _deny(job.held, denial)
             if kept is not None:
-                transaction.on_commit(lambda: sealing.discard(kept.blob))
+                sealing.discard(kept.blob)
             return
         if any(not permit.allows(pair.subject, pair.scope) for pair in job.permit.granted) or not set(
             permit.obligations
@@ -245,7 +251,10 @@ def _commit(
         for subject, template in recognized.templates.items():
             voiceprints.keep(permit, subject, template, actor=claiming.ACTOR)
         Participant.objects.filter(recording=recording, subject__code__in=recognized.answered).update(enrol=False)
-        if kept is not None:
+        if kept is not None and recording.kept_audio:
+            # Another job kept it meanwhile, for whoever let it then: what is named nowhere is destroyed by nobody.
+            sealing.discard(kept.blob)
+        elif kept is not None:
             kept.blob.save()
             Recording.objects.filter(pk=job.recording.pk).update(
                 kept_audio=kept.blob.code, kept_apart=bool(kept.how.apart)
