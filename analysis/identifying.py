@@ -20,6 +20,7 @@ from consent import voiceprints
 from consent.gate import Permit
 from consent.vocabulary import Scope
 from consent.voiceprints import Enrolled, Template
+from vault.errors import KeyShredded
 
 if TYPE_CHECKING:
     from analysis.engines.recognition import Voice
@@ -78,7 +79,7 @@ def recognize(
             continue
         box = engines()
         subject = hearing.people[0].subject
-        enrolled = voiceprints.open_of(permit, subject)
+        enrolled = _known_by(permit, hearing)
         with box.voices.held() as encoder:
             if hearing.only is not None:
                 summary = _found_again(hearing, enrolled)
@@ -97,6 +98,16 @@ def recognize(
                         templates[subject] = made
             findings.append(finding(hearing, Scope.IDENTIFY, {"summary": summary}, encoder.identity))
     return Recognized(tuple(findings), templates, frozenset(answered))
+
+
+def _known_by(permit: Permit, hearing: Hearing) -> Enrolled | None:
+    """The voiceprint of whoever is heard. One that is ordered destroyed is none any more, unless the hearing was made by it."""
+    try:
+        return voiceprints.open_of(permit, hearing.people[0].subject)
+    except KeyShredded:
+        if hearing.only is not None:
+            raise
+        return None
 
 
 def _verified(voice: "Voice", enrolled: Enrolled | None, model: ModelIdentity) -> dict[str, Any]:

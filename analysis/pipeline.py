@@ -35,7 +35,7 @@ from consent.law.states import require_no_state
 from consent.vocabulary import Action, Scope
 from vault import sealing
 from vault.codes import new_code
-from vault.errors import ProviderUnavailable
+from vault.errors import KeyShredded, ProviderUnavailable
 from vault.models import SealedBlob
 
 log = structlog.get_logger(__name__)
@@ -309,6 +309,9 @@ def _deny(held: Claim, denial: ConsentDenied) -> None:
 def _end_badly(job: _Job, error: Exception) -> None:
     """What a failure does to the row: cancelled, back in the queue, or failed with the error's own code."""
     try:
+        if isinstance(error, KeyShredded) and not gate.still_in_force(job.permit, job.request):
+            # Consent went while something was opened or sealed under it, before the job looked.
+            error = ConsentChanged("consent changed while the job ran")
         if isinstance(error, CancelRequested):
             with transaction.atomic():
                 claiming.finish(job.held, AnalysisState.CANCELLED, EventName.ANALYSIS_CANCELLED)

@@ -170,6 +170,23 @@ def test_what_was_told_apart_stays_so_when_the_other_consents_meanwhile(
     assert committed(recording) == expected
 
 
+@pytest.mark.parametrize("point", POINTS)
+def test_whoever_withdraws_recognition_meanwhile_is_not_heard_alone(
+    world: World, talked: Conversation, point: Point, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = world.another_subject()
+    scopes = (*QUICK, Scope.AUDIO_STORE)
+    recording = submit(world, mixed(talked), *scopes, people=two(world, other))
+    blobs = blob_files()
+    states = runs(
+        recording, monkeypatch, point, lambda: withdrawal.withdraw(world.subject, scopes=[Scope.IDENTIFY], actor=ACTOR)
+    )
+    assert states[-1] == AnalysisState.DENIED
+    assert committed(recording) == set()
+    assert Recording.objects.get(pk=recording.pk).kept_audio == ""
+    assert blob_files() <= blobs
+
+
 def blob_files() -> set[str]:
     root = storage.path_of(new_code()).parents[1]
     return {path.name for path in root.rglob("*") if path.is_file()}
