@@ -6,6 +6,7 @@ from analysis import rendition
 from analysis.audio import find_blob, kept_context, kept_keys
 from analysis.engines.clip import Checkpoint, Samples
 from analysis.engines.masking import masked
+from analysis.listening import mix
 from analysis.models import Recording
 from analysis.plan import Hearing, Keeping
 from analysis.submission import audio_context
@@ -56,16 +57,18 @@ def keep_audio(
 
 
 def _apart(channels: Sequence[Samples], keeping: Keeping, hearings: Sequence[Hearing]) -> list[Samples]:
-    """The channels; of those to be kept apart only the stretches that were told apart under `audio.store`."""
+    """The channels; in place of those to be kept apart what was heard of them, and of that only the stretches that were told apart
+    under `audio.store`. What was heard is the mix: a voice that is faint in it, or cancels out, may be loud on one channel."""
     found = list(channels)
     for channel in sorted(keeping.apart):
-        stretches = [
-            stretch
+        told = [
+            (hearing.channels, hearing.only)
             for hearing in hearings
             if channel in hearing.channels and hearing.only is not None and Scope.AUDIO_STORE in hearing.scopes
-            for stretch in hearing.only.stretches
         ]
-        found[channel] = masked(channels[channel], stretches)
+        stretches = [stretch for _, only in told for stretch in only.stretches]
+        heard = mix(channels, told[0][0]) if told else channels[channel]
+        found[channel] = masked(heard, stretches)
     return found
 
 

@@ -32,7 +32,7 @@ from tests.analysis.points import (
 from tests.analysis.points import while_decoding as decoding
 from tests.analysis.sounds import wav
 from tests.analysis.test_keeping import Pcm, samples_of
-from tests.analysis.voiceprinted import conversation, run, submit, two
+from tests.analysis.voiceprinted import conversation, done, run, submit, two
 from tests.factories import ACTOR, World
 from vault import storage
 from vault.codes import new_code
@@ -251,6 +251,24 @@ def test_a_second_job_that_keeps_the_audio_too_changes_nothing_of_what_is_kept(
     source = open_kept_audio(found, permit).source
     assert source.read(0, source.size) == mixed(talked)
     assert blob_files() - blobs == {storage.path_of(found.kept_audio).name}
+
+
+def test_a_voice_in_opposite_phase_on_two_shared_channels_is_in_neither_as_it_is_kept(
+    world: World, talked: Conversation
+) -> None:
+    """In the mix of both channels the other's voice cancels out, so that nothing is heard of it; on each channel it is loud."""
+    others = [turn for turn in talked.turns if turn.speaker != "reader"]
+    own = [turn for turn in talked.turns if turn.speaker == "reader"]
+    theirs = np.concatenate([talked.sound[round(t.start * 16_000) : round(t.end * 16_000)] for t in others])
+    mine = np.concatenate([talked.sound[round(t.start * 16_000) : round(t.end * 16_000)] for t in own])
+    length = min(len(theirs), len(mine))
+    mine, theirs = mine[:length] / 2, theirs[:length] / 2
+    sound = [(mine + theirs).astype(np.float32), (mine - theirs).astype(np.float32)]
+    recording = submit(world, wav(sound), *QUICK, Scope.AUDIO_STORE, people=two(world, world.another_subject()))
+    done(recording)
+    kept = kept_samples(recording).astype(np.float64) / 32_768
+    assert kept.any()
+    assert np.abs(kept[:, 0] - kept[:, 1]).max() < 1e-3
 
 
 @pytest.mark.parametrize("where", ["US-IL", "US", "unknown"])
