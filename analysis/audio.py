@@ -20,10 +20,13 @@ from vault.sealing import RangeReader
 
 @dataclass(frozen=True, slots=True)
 class WaitingAudio:
-    """A recording's audio, readable by range, and the commitment that results name as their input."""
+    """A recording's audio, readable by range, and the commitment that results name as their input. Of what was kept: the subjects
+    whose voice was left out of it, and the scopes besides `audio.store` that it was made under."""
 
     source: RangeReader
     commitment: str
+    left_out: frozenset[str] = frozenset()
+    besides: frozenset[Scope] = frozenset()
 
 
 def open_audio(recording: Recording, permit: Permit) -> WaitingAudio:
@@ -52,7 +55,13 @@ def open_kept_audio(recording: Recording, permit: Permit) -> WaitingAudio:
         raise AudioGone("the audio of this recording is ordered destroyed")
     context = kept_context(organization, subjects, recording.code, blob.code)
     keys = kept_keys(organization, subjects)
-    return WaitingAudio(source=sealing.open_range(context, keys, blob), commitment=blob.sha256)
+    left_out = recording.participants.filter(in_kept_audio=False).values_list("subject__code", flat=True)
+    return WaitingAudio(
+        source=sealing.open_range(context, keys, blob),
+        commitment=blob.sha256,
+        left_out=frozenset(left_out),
+        besides=frozenset(recording.kept_scopes) - {Scope.AUDIO_STORE},
+    )
 
 
 def kept_context(organization: str, subjects: tuple[str, ...], recording: str, blob: str) -> Context:

@@ -58,7 +58,7 @@ def tell_apart(
             checkpoint = checkpoints(Stage.LISTENING, _BEGUN, _APART)
             speech = box.activity.run(clip, checkpoint)
             only = isolate(clip, speech, _embedding(enrolled), encoder, checkpoint)
-        hearings.append(Hearing(one.channels, (one.person,), one.scopes, only))
+        hearings.append(Hearing(one.channels, (one.person,), one.scopes, only, frozenset({Scope.IDENTIFY})))
     return hearings
 
 

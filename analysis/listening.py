@@ -219,8 +219,7 @@ def finding(hearing: Hearing, scope: Scope, body: dict[str, Any], model: ModelId
     body.pop("model", None)
     if hearing.only is not None:
         body["heard"] = hearing.only.as_json()
-        also = (*also, Scope.IDENTIFY)
-    return Finding(hearing, scope, frozenset({scope, *also}), body, model)
+    return Finding(hearing, scope, frozenset({scope, *also, *hearing.besides}), body, model)
 
 
 def mix(channels: Sequence[Samples], heard: Sequence[int]) -> Samples:

@@ -162,7 +162,7 @@ def _work(job: _Job) -> None:
     if bound is not job:
         job, watch = bound, Watch(bound)
     people, channels = job.request.participants, decoded.channels
-    hearings = plan(people, len(channels), job.permit)
+    hearings = plan(people, len(channels), job.permit, left_out=audio.left_out, besides=audio.besides)
     hearings += tell_apart(channels, plan_apart(people, len(channels), job.permit), job.permit, watch.checkpoint)
     recognized = recognize(channels, hearings, job.permit, _to_enrol(job), watch.checkpoint)
     hints = transcription_hints.of_job(job.held.analysis, job.recording, job.permit)

@@ -5,7 +5,7 @@ is never heard.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Hearing:
     """One clip to be made: these channels mixed, these people on it, these scopes permitted for all of them. `only` says what of
-    the mix is theirs, where others may be heard on these channels too: engines hear that and silence. None: all of it is theirs."""
+    the mix is theirs, where others may be heard on these channels too: engines hear that and silence. None: all of it is theirs.
+    `besides`: scopes that everything found on it rests on, since the audio was made under them."""
 
     channels: tuple[int, ...]
     people: tuple[Participant, ...]
     scopes: frozenset[Scope]
     only: "Isolation | None" = None
+    besides: frozenset[Scope] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +40,32 @@ class Shared:
     scopes: frozenset[Scope]
 
 
-def plan(participants: Sequence[Participant], channels: int, permit: Permit) -> list[Hearing]:
-    """What may be heard as it is in a recording of that many channels. Channels with nothing permitted are left out."""
+def plan(
+    participants: Sequence[Participant],
+    channels: int,
+    permit: Permit,
+    *,
+    left_out: Collection[str] = (),
+    besides: frozenset[Scope] = frozenset(),
+) -> list[Hearing]:
+    """What may be heard as it is in a recording of that many channels. Channels with nothing permitted are left out.
+
+    `left_out` are the subjects whose voice was taken out of the audio when it was kept, `besides` what it was made under then.
+    """
     hearings = []
-    for people, heard in _by_people(participants, channels):
+    for shared, heard in _by_people(participants, channels):
+        people = tuple(person for person in shared if person.subject not in left_out)
         scopes = frozenset(
-            pair.scope for pair in permit.granted if all(permit.allows(person.subject, pair.scope) for person in people)
+            pair.scope
+            for pair in permit.granted
+            if all(permit.allows(person.subject, pair.scope) for person in people)
+            and not any(
+                person in people and permit.must_isolate(position, pair.scope)
+                for position, person in enumerate(participants)
+            )
         )
-        if scopes:
-            hearings.append(Hearing(heard, people, scopes))
+        if people and scopes:
+            hearings.append(Hearing(heard, people, scopes, besides=besides))
     return hearings
 
 

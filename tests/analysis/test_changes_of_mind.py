@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import pipeline, submission
+from analysis import pipeline, reading, submission
 from analysis.audio import open_kept_audio
 from analysis.models import Analysis, Participant, Recording, Result
 from analysis.states import AnalysisState
@@ -251,6 +251,32 @@ def test_a_second_job_that_keeps_the_audio_too_changes_nothing_of_what_is_kept(
     source = open_kept_audio(found, permit).source
     assert source.read(0, source.size) == mixed(talked)
     assert blob_files() - blobs == {storage.path_of(found.kept_audio).name}
+
+
+def test_what_is_heard_of_audio_that_was_kept_apart_rests_on_recognition_too(
+    world: World, talked: Conversation
+) -> None:
+    """The other consents once only the enrolled person's stretches are kept: what is heard of these is theirs alone, and goes with
+    their consent to be recognized."""
+    other = world.another_subject()
+    scopes = (*QUICK, Scope.AUDIO_STORE)
+    recording = submit(world, mixed(talked), *scopes, people=two(world, other))
+    done(recording)
+    assert Recording.objects.get(pk=recording.pk).kept_apart
+    world.consent(Scope.PROSODY, subject=other, covers_recorded_from=recording.recorded_at)
+    again = submission.request_analysis(recording, [Scope.PROSODY], actor=ACTOR)
+    pipeline.run(again.code)
+    again.refresh_from_db()
+    assert (again.state, again.error_code) == (AnalysisState.DONE, "")
+    rows = Result.objects.filter(analysis=again, scope=Scope.PROSODY.value)
+    assert rows.exists()
+    for row in rows:
+        assert list(row.participants.values_list("subject", flat=True)) == [world.subject.pk]
+        assert Scope.IDENTIFY.value in row.rests_on
+    withdrawal.withdraw(world.subject, scopes=[Scope.IDENTIFY], actor=ACTOR)
+    with pytest.raises(ConsentDenied):
+        reading.read_results(again, actor=ACTOR, only=[Scope.IDENTIFY])
+    assert not reading.read_results(again, actor=ACTOR).results
 
 
 def test_a_voice_in_opposite_phase_on_two_shared_channels_is_in_neither_as_it_is_kept(
