@@ -29,7 +29,7 @@ from accounts.roles import Permission
 from consent.admin_filters import DestructionFilter, OutcomeFilter
 from consent.admin_policy import ConsentAdmin
 from consent.admin_words import REASON_WORDS, scope_words
-from consent.explaining import explain
+from consent.explaining import conditions, explain
 from consent.models import Decision, DestructionOrder, Grant, Purpose, Subject
 from consent.words import ACTION_WORDS
 
@@ -87,7 +87,9 @@ class DecisionAdmin(ConsentAdmin):
     def outcome(self, row: Decision) -> SafeString:
         if not row.allowed:
             return badge("denied", Tone.BAD)
-        return badge("allowed in part", Tone.WAITING) if row.denials else badge("allowed", Tone.GOOD)
+        if row.denials:
+            return badge("allowed in part", Tone.WAITING)
+        return badge("allowed on conditions", Tone.WAITING) if row.obligations else badge("allowed", Tone.GOOD)
 
     @admin.display(description="Why")
     def in_short(self, row: Decision) -> str:
@@ -108,6 +110,7 @@ class DecisionAdmin(ConsentAdmin):
         return part(
             "decision",
             allowed=row.allowed,
+            conditions=list(conditions(row)),
             action=ACTION_WORDS.get(row.action, row.action),
             granted=[
                 {

@@ -156,6 +156,8 @@ class QuestionForm(StrictSerializer):
 class PairAnswer(StrEnum):
     ALLOW = "allow"
     DENY = "deny"
+    ISOLATE = "isolate"
+    """Allowed of what matches this participant's own voiceprint, and of nothing else on the channel."""
     LEAVE_OUT = "leave_out"
     """Allowed if this participant's voice is left out."""
 
@@ -182,7 +184,7 @@ class ParticipantAnswerSerializer(Shape):
 
 
 class DryRunSerializer(Shape):
-    allowed = serializers.BooleanField(help_text="Whether all of it would be allowed.")
+    allowed = serializers.BooleanField(help_text="Whether all of it would be allowed, under the obligations.")
     participants = ParticipantAnswerSerializer(many=True)
     obligations = ObligationSerializer(many=True)
     rules = RuleAskedSerializer(many=True, help_text="Those that would have a say in what is granted.")
@@ -270,7 +272,7 @@ def _decisions(rows: list[Decision]) -> Iterable[Any]:
 
 def _answer(verdict: Verdict) -> Any:
     granted = {(pair.subject, pair.scope): pair.grant for pair in verdict.granted}
-    left_out = {(duty.participant, duty.scope) for duty in verdict.obligations if duty.kind is ObligationKind.MASK}
+    duties = {(duty.kind, duty.participant, duty.scope) for duty in verdict.obligations}
     denied: dict[tuple[str, str], list[Denial]] = {}
     for denial in verdict.denials:
         denied.setdefault((denial.subject, denial.scope), []).append(denial)
@@ -279,7 +281,9 @@ def _answer(verdict: Verdict) -> Any:
         grant = granted.get((subject, scope), "")
         reasons = denied.get((subject, scope), [])
         answer = PairAnswer.ALLOW if grant else PairAnswer.DENY
-        if not grant and not reasons and (position, scope) in left_out:
+        if grant and (ObligationKind.ISOLATE, position, scope) in duties:
+            answer = PairAnswer.ISOLATE
+        elif not grant and not reasons and (ObligationKind.MASK, position, scope) in duties:
             answer = PairAnswer.LEAVE_OUT
         return {"scope": scope, "answer": answer, "grant": grant, "denials": reasons}
 

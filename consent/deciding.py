@@ -82,12 +82,17 @@ def record(verdict: Verdict, allowed: bool, action: Action, actor: Actor, object
             "action": action.value,
             "scopes": [scope.value for scope in request.scopes],
             "granted": sorted({g.scope.value for g in verdict.granted}),
-            "obligations": [f"{o.kind} {o.participant} {o.scope}" for o in verdict.obligations],
+            "obligations": obligations(verdict),
             "rule_set": verdict.rule_set,
             "policy_epoch": verdict.policy_epoch,
         },
     )
     return decision.code
+
+
+def obligations(verdict: Verdict) -> list[str]:
+    """As an event names them: what is to be done, about which participant by place, under which scope."""
+    return [f"{duty.kind} {duty.participant} {duty.scope}" for duty in verdict.obligations]
 
 
 def _insert(decision: Decision) -> None:

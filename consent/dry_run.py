@@ -5,7 +5,7 @@ from django.db import transaction
 from audit import standing, trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
-from consent import gate
+from consent import deciding, gate
 from consent.models import Subject
 from consent.verdicts import GateRequest, Verdict
 
@@ -31,6 +31,7 @@ def ask(request: GateRequest, *, project: str, actor: Actor) -> Verdict:
             detail={
                 "scopes": [scope.value for scope in request.scopes],
                 "granted": sorted({pair.scope.value for pair in verdict.granted}),
+                "obligations": deciding.obligations(verdict),
                 "rule_set": verdict.rule_set,
                 "policy_epoch": verdict.policy_epoch,
             },

@@ -42,6 +42,14 @@ def explain(decision: Decision) -> Explanation:
     return Explanation(tuple(_sentences(decision, grants, rules)), grants, rules)
 
 
+def conditions(decision: Decision) -> Iterator[str]:
+    """What has to be done besides for the answer to be a yes, a sentence each."""
+    asked = decision.request["participants"]
+    people = {person["subject"]: person for person in asked}
+    for duty in decision.obligations:
+        yield _on_condition(people, asked[duty["participant"]]["subject"], duty)
+
+
 def _grants(decision: Decision) -> tuple[GrantRelied, ...]:
     # What an erased person granted is not tied to them again through a decision that others are in too.
     named = [pair for pair in decision.granted if pair["subject"] in decision.subjects]
@@ -73,14 +81,15 @@ def _sentences(decision: Decision, grants: tuple[GrantRelied, ...], rules: tuple
         yield "The answer was no."
     elif decision.denials:
         yield "The answer was yes in part: what is not granted is left out."
+    elif decision.obligations:
+        yield "The answer was yes, on conditions."
     else:
         yield "The answer was yes."
     for relied in grants:
         yield _on_what(people, relied)
     for denial in decision.denials:
         yield _why_not(people, denial)
-    for duty in decision.obligations:
-        yield _on_condition(people, asked["participants"][duty["participant"]]["subject"], duty)
+    yield from conditions(decision)
     if rules:
         listed = "; ".join(f"{rule.id} ({rule.citation})" if rule.citation else rule.id for rule in rules)
         yield f"These rules had a say, of the rule set {decision.rule_set}: {listed}."
