@@ -5,7 +5,7 @@ Canaries must be incompressible: PostgreSQL compresses large values, and a plain
 
 import mmap
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +51,20 @@ def _holds(path: Path, canaries: Sequence[bytes]) -> bool:
     except (FileNotFoundError, ValueError, OSError):
         # Files come and go while the services run: what is gone holds nothing.
         return False
+
+
+def cells(connection: Any) -> Iterator[tuple[str, bytes]]:
+    """Every value that may hold text or bytes in every table of a database, by table and column: as the server gives it out, so
+    that no compression hides anything. `connection` is a superuser's."""
+    tables = connection.execute(
+        "SELECT table_schema, table_name, array_agg(column_name::text) FROM information_schema.columns "
+        "WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND data_type IN "
+        "('text', 'character varying', 'character', 'bytea', 'json', 'jsonb', 'ARRAY') GROUP BY 1, 2 ORDER BY 1, 2"
+    ).fetchall()
+    for schema, table, columns in tables:
+        chosen = ", ".join(f'"{column}"' for column in columns)
+        for row in connection.execute(f'SELECT {chosen} FROM "{schema}"."{table}"'):
+            for column, value in zip(columns, row, strict=True):
+                for one in value if isinstance(value, list) else [value]:
+                    if one is not None:
+                        yield f"{table}.{column}", one if isinstance(one, bytes) else str(one).encode()
