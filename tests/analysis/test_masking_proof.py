@@ -15,12 +15,13 @@ from analysis.engine_box import engines
 from analysis.engines.clip import Clip, no_checkpoint
 from analysis.engines.voices import VoiceEncoder
 from analysis.models import Recording, Result
+from analysis.states import AnalysisState
 from benchmarks.corpora.conversations import Conversation
 from consent import gate, voiceprints
 from consent.models import Voiceprint
 from consent.vocabulary import Action, Scope
 from tests.analysis.sounds import wav
-from tests.analysis.voiceprinted import WANTED, conversation, done, submit, two
+from tests.analysis.voiceprinted import WANTED, conversation, done, run, submit, two
 from tests.factories import ACTOR, World
 from tests.scanner import Scanner, cells
 from voxgov import database_roles, embedded
@@ -170,3 +171,37 @@ def test_of_whoever_is_masked_no_word_sample_or_embedding_lies_anywhere_in_the_c
     # Nor does whoever reads the results learn a word of theirs.
     assert said_in(repr(view.as_json()).encode(), spoken) == set()
     assert bytes(Voiceprint.objects.get(subject=world.subject).template).find(template[:PIECE]) == -1
+
+
+def test_an_engine_that_breaks_over_a_voice_says_nothing_of_it(
+    enrolled: World,
+    data: Path,
+    var: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The error's own message repeats every value; neither the log nor the job's row does, nor the trail."""
+    shown: list[str] = []
+    original = VoiceEncoder.embed_windows
+
+    def break_over(self: VoiceEncoder, *heard: Any) -> np.ndarray:
+        values = original(self, *heard)
+        shown.extend(repr(float(value)) for value in values[0] if value > 0.01)
+        raise ValueError(f"cannot go on with {values.tolist()}")
+
+    recording = submit(
+        enrolled,
+        wav([conversation(data).sound[: 8 * 16_000].astype(np.float32)]),
+        Scope.IDENTIFY,
+        people=two(enrolled, enrolled.another_subject()),
+    )
+    monkeypatch.setattr(VoiceEncoder, "embed_windows", break_over)
+    caplog.set_level(0)
+    job = run(recording)
+    assert (job.state, job.error_code, job.error_message) == (AnalysisState.FAILED, "internal_error", "")
+    printed = "".join(capfd.readouterr()) + caplog.text + repr([record.__dict__ for record in caplog.records])
+    assert len(shown) > 5
+    assert "isolation.py" in printed
+    assert not [value for value in shown if value in printed]
+    assert in_tables(var, [value.encode() for value in shown if len(value) > 12]) == set()
