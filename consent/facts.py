@@ -77,6 +77,9 @@ class Facts:
     purpose: PurposeFacts | None
     consent_epochs: Mapping[str, int]
     pairs: Mapping[tuple[str, str], PairFacts]
+    places: frozenset[str]
+    """Where anybody asked about is protected, as their consents under this purpose say; where a voiceprint may be made, as any of
+    them says and not only those to the scopes that are asked for."""
 
     def pair(self, subject: str, scope: str) -> PairFacts | None:
         return self.pairs.get((subject, scope))
@@ -87,6 +90,8 @@ class ProjectUnknown(LookupError):
 
     code = "project_unknown"
 
+
+_MAKES_VOICEPRINTS: Final = frozenset({Scope.IDENTIFY.value, Scope.DIARIZE.value})
 
 _QUESTION: Final = "SELECT * FROM consent_gate_facts(%s, %s, %s, %s, %s)"
 """A function of the database, so that its plan is made once per connection: `consent/migrations/0025_gate_facts.py`, and
@@ -140,9 +145,12 @@ class _Row(NamedTuple):
 
 def gather(project: int, purpose: str, subjects: Sequence[str], scopes: Sequence[str], recording: str = "") -> Facts:
     """One query for any number of subjects and scopes. Raises `ProjectUnknown`."""
+    # Whoever consented to anything else as protected in Illinois is so when a voice is to be told from theirs, too.
+    looked_at = [scope.value for scope in Scope] if _MAKES_VOICEPRINTS & set(scopes) else list(scopes)
     with connection.cursor() as cursor:
-        cursor.execute(_QUESTION, [project, purpose, list(subjects), list(scopes), recording])
+        cursor.execute(_QUESTION, [project, purpose, list(subjects), looked_at, recording])
         rows = [_Row._make(row) for row in cursor.fetchall()]
+    asked = frozenset(scopes)
     first = next((row for row in rows if row.organization is not None), None)
     if first is None or first.organization is None:
         raise ProjectUnknown(f"no project {project}")
@@ -159,7 +167,8 @@ def gather(project: int, purpose: str, subjects: Sequence[str], scopes: Sequence
         consent_epochs={
             row.subject: row.consent_epoch for row in rows if row.subject and row.scope and row.known is not None
         },
-        pairs={(row.subject, row.scope): _pair(row) for row in rows if row.subject and row.scope},
+        pairs={(row.subject, row.scope): _pair(row) for row in rows if row.subject and row.scope in asked},
+        places=frozenset(row.jurisdiction for row in rows if row.jurisdiction),
     )
 
 

@@ -96,7 +96,7 @@ def judge(request: GateRequest, facts: Facts) -> Verdict:
         message = "no participant or no scope was named"
         denials.append(Denial("", "", DenialReason.NO_SCOPE_REQUESTED, message, "Name at least one."))
     # Where somebody is protected counts too, whatever the recording says; an unknown there adds nothing to what it says.
-    places = request.places | ({pair.jurisdiction for pair in facts.pairs.values()} - {"", UNKNOWN})
+    places = request.places | (facts.places - {UNKNOWN})
     pairs = {}
     for asked in _asked(request):
         pair = _alone(request, facts, places, asked)

@@ -124,6 +124,17 @@ def test_bipa_holds_where_only_the_other_person_is_in_illinois(world: World) -> 
     assert not verdict.obligations
 
 
+def test_bipa_holds_where_the_other_is_in_illinois_by_a_consent_to_something_else(world: World) -> None:
+    other = world.another_subject()
+    asked = shared(world, other, *BOTH)
+    assert gate.evaluate(asked).granted
+    world.consent(Scope.PROSODY, subject=other, jurisdiction="US-IL")
+    verdict = gate.evaluate(asked)
+    assert not verdict.granted
+    assert not verdict.obligations
+    assert "bipa-15-b-others" in {denial.rule for denial in verdict.denials}
+
+
 def test_nothing_is_told_apart_from_whoever_is_unknown_erased_or_restricted(world: World) -> None:
     stranger = make_world().subject
     erased, restricted = world.another_subject(), world.another_subject()
