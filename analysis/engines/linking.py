@@ -2,7 +2,8 @@
 
 It compares times and nothing else: in whose turns (`turns`) the stretches lie that `isolation` kept as this person's. No embedding
 is made here, and nobody's voice is compared. A link names a label and no turn: where `diarization` took two voices for one, the
-label stands for both. Whose stretches they are, and whether it may be said, others know.
+label stands for both, and so nobody is linked where the turns have fewer speakers than people may be heard. Whose stretches they
+are, and whether it may be said, others know.
 """
 
 from collections import Counter
@@ -30,7 +31,7 @@ class Unlinked(StrEnum):
 
     TOO_LITTLE_VOICE = "too_little_voice"
     VOICES_NOT_TOLD_APART = "voices_not_told_apart"
-    """The turns are all one speaker's: on a channel of several people that label may stand for everybody."""
+    """The turns have fewer speakers than people may be heard: one label may stand for two of them."""
     NOBODY = "nobody"
     """Most of the person's voice lies in turns that are nobody's for sure, or in none."""
     SEVERAL_SPEAKERS = "several_speakers"
@@ -72,15 +73,16 @@ class SpeakerLinker:
     def __init__(self) -> None:
         self._identity = own_code.identity("linking", "1", MODULES)
 
-    def run(self, turns: Sequence[Turn], voices: Sequence[Sequence[Stretch]]) -> Links:
+    def run(self, turns: Sequence[Turn], voices: Sequence[Sequence[Stretch]], people: int) -> Links:
         """As `link`."""
-        return Links(link(turns, voices), self._identity)
+        return Links(link(turns, voices, people), self._identity)
 
 
-def link(turns: Sequence[Turn], voices: Sequence[Sequence[Stretch]]) -> tuple[Link, ...]:
-    """Which speaker each of the voices on one channel is. `turns` and each voice's stretches are in order, none over another; all
-    voices that were told apart there are to be given at once, so that no two can be the same speaker."""
-    links = [_of_one(turns, position, stretches) for position, stretches in enumerate(voices)]
+def link(turns: Sequence[Turn], voices: Sequence[Sequence[Stretch]], people: int) -> tuple[Link, ...]:
+    """Which speaker each of the voices on one channel is, on which `people` may be heard. `turns` and each voice's stretches
+    are in order, none over another; all voices that were told apart there are to be given at once, so that no two can be the same
+    speaker."""
+    links = [_of_one(turns, position, stretches, people) for position, stretches in enumerate(voices)]
     claimed = Counter(one.speaker for one in links if one.speaker != UNKNOWN)
     alone = [one for one in links if claimed[one.speaker] < 2]
     together = [
@@ -89,17 +91,17 @@ def link(turns: Sequence[Turn], voices: Sequence[Sequence[Stretch]]) -> tuple[Li
     return (*alone, *together)
 
 
-def _of_one(turns: Sequence[Turn], position: int, stretches: Sequence[Stretch]) -> Link:
+def _of_one(turns: Sequence[Turn], position: int, stretches: Sequence[Stretch], people: int) -> Link:
     seconds = sum(stretch.duration for stretch in stretches)
     within = _within(turns, stretches)
     assigned = sum(within.values())
     found = Link((position,), UNKNOWN, None, round(seconds, 3), round(assigned, 3), None)
     if seconds < LEAST_COMPARED:
         return replace(found, reason=Unlinked.TOO_LITTLE_VOICE)
-    if len({turn.speaker for turn in turns} - {UNKNOWN}) == 1:
-        return replace(found, reason=Unlinked.VOICES_NOT_TOLD_APART)
     if assigned < max(LEAST_COMPARED, LEAST_ASSIGNED * seconds):
         return replace(found, reason=Unlinked.NOBODY)
+    if len({turn.speaker for turn in turns} - {UNKNOWN}) < people:
+        return replace(found, reason=Unlinked.VOICES_NOT_TOLD_APART)
     speaker, most = max(within.items(), key=lambda of: of[1])
     if most < LEAST_SHARE * assigned:
         return replace(found, reason=Unlinked.SEVERAL_SPEAKERS)

@@ -31,8 +31,8 @@ TALK = (
 )
 
 
-def of(*stretches: tuple[float, float], turns: tuple[Turn, ...] = TALK) -> Link:
-    (found,) = link(turns, [[Stretch(*each) for each in stretches]])
+def of(*stretches: tuple[float, float], turns: tuple[Turn, ...] = TALK, people: int = 2) -> Link:
+    (found,) = link(turns, [[Stretch(*each) for each in stretches]], people)
     return found
 
 
@@ -66,19 +66,20 @@ def test_a_voice_in_nobodys_turns_is_nobody() -> None:
     assert of((3.0, 4.0), (24.0, 27.0)).reason is Unlinked.NOBODY, "a second of it lies in a turn, and three do not"
 
 
-def test_where_all_turns_are_one_speakers_that_speaker_is_nobody_in_particular() -> None:
-    """The voices of a shared channel may have been taken for one: whoever was linked would be said to have said everything."""
+def test_where_there_are_fewer_speakers_than_people_nobody_is_linked() -> None:
+    """Two voices may have been taken for one: whoever was linked would be said to have said what both did."""
     merged = tuple(Turn(turn.start, turn.end, "speaker 1", 0.9) for turn in TALK)
     assert of((1.0, 4.0), (10.5, 13.5), turns=merged).reason is Unlinked.VOICES_NOT_TOLD_APART
+    assert of((1.0, 4.0), (10.5, 13.5), people=3).reason is Unlinked.VOICES_NOT_TOLD_APART
 
 
 def test_two_people_are_two_speakers() -> None:
-    first, second = link(TALK, [[Stretch(1.0, 4.5)], [Stretch(17.0, 21.0)]])
+    first, second = link(TALK, [[Stretch(1.0, 4.5)], [Stretch(17.0, 21.0)]], 2)
     assert [(one.voices, one.speaker) for one in (first, second)] == [((0,), "speaker 1"), ((1,), "speaker 2")]
 
 
 def test_two_people_who_would_be_one_speaker_are_both_unknown_and_it_is_said_of_them_together() -> None:
-    third, both = link(TALK, [[Stretch(1.0, 4.5)], [Stretch(17.0, 21.0)], [Stretch(11.0, 15.0)]])
+    third, both = link(TALK, [[Stretch(1.0, 4.5)], [Stretch(17.0, 21.0)], [Stretch(11.0, 15.0)]], 2)
     assert (third.voices, third.speaker) == ((1,), "speaker 2")
     assert (both.voices, both.speaker, both.share) == ((0, 2), UNKNOWN, None)
     assert both.reason is Unlinked.SAME_SPEAKER_AS_ANOTHER
@@ -86,8 +87,8 @@ def test_two_people_who_would_be_one_speaker_are_both_unknown_and_it_is_said_of_
 
 
 def test_the_engine_says_which_one_it_is() -> None:
-    found = SpeakerLinker().run(TALK, [[Stretch(1.0, 4.5)]])
-    assert found.links == link(TALK, [[Stretch(1.0, 4.5)]])
+    found = SpeakerLinker().run(TALK, [[Stretch(1.0, 4.5)]], 2)
+    assert found.links == link(TALK, [[Stretch(1.0, 4.5)]], 2)
     assert (found.model.name, found.model.validated) == ("linking", False)
 
 
@@ -111,7 +112,7 @@ def test_whatever_was_heard_every_voice_is_answered_once_and_no_speaker_is_two_p
     heard: tuple[list[Turn], list[list[Stretch]]],
 ) -> None:
     turns, voices = heard
-    found = link(turns, voices)
+    found = link(turns, voices, 2)
     assert sorted(position for one in found for position in one.voices) == list(range(len(voices)))
     named = [one.speaker for one in found if one.speaker != UNKNOWN]
     assert len(named) == len(set(named))
@@ -136,9 +137,9 @@ def test_a_voice_that_nobody_else_claims_is_linked_as_if_it_were_the_only_one(
     heard: tuple[list[Turn], list[list[Stretch]]],
 ) -> None:
     turns, voices = heard
-    for one in link(turns, voices):
+    for one in link(turns, voices, 2):
         if one.reason is not Unlinked.SAME_SPEAKER_AS_ANOTHER:
-            (alone,) = link(turns, [voices[one.voices[0]]])
+            (alone,) = link(turns, [voices[one.voices[0]]], 2)
             assert (alone.speaker, alone.share, alone.reason) == (one.speaker, one.share, one.reason)
 
 
@@ -176,7 +177,7 @@ def test_whoever_is_linked_in_a_real_conversation_is_who_speaks_there(data: Path
             for name, template in templates.items()
             if template is not None
         }
-        for name, found in zip(group, link(turns, list(isolated.values())), strict=True):
+        for name, found in zip(group, link(turns, list(isolated.values()), len(group)), strict=True):
             asked += 1
             if found.reason is not None:
                 assert found.reason is Unlinked.TOO_LITTLE_VOICE, (group, name)
