@@ -88,8 +88,9 @@ def stop_jobs(recording: Recording, *, actor: Actor) -> int:
 
 
 def destroy_results(ids: Iterable[int]) -> int:
-    """Deletes result rows; what was sealed in them goes with them."""
-    pks = list(ids)
+    """Deletes result rows, and those that were made from them; what was sealed in them goes with them."""
+    given = list(ids)
+    pks = [*given, *Result.objects.filter(made_from__in=given).exclude(pk__in=given).values_list("pk", flat=True)]
     Result.participants.through.objects.filter(result_id__in=pks).delete()
     deleted, _ = Result.objects.filter(pk__in=pks).delete()
     return deleted

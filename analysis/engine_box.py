@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from analysis.engines.disfluency import DisfluencyReader
     from analysis.engines.emotion import EmotionEngine
     from analysis.engines.incongruence import WordingReader
+    from analysis.engines.linking import SpeakerLinker
     from analysis.engines.prosody import ProsodyAnalyzer
     from analysis.engines.sounds import NonverbalEngine
     from analysis.engines.states import StateAnalyzer
@@ -199,6 +200,12 @@ class Engines:
         from analysis.engines.voices import VoiceEncoder
 
         return VoiceEncoder.load(self.weights(entry), entry.identity())
+
+    @engine("analysis.engines.linking", Scope.IDENTIFY, model="linking")
+    def linking(self, entry: ModelEntry) -> "SpeakerLinker":
+        from analysis.engines.linking import SpeakerLinker
+
+        return SpeakerLinker()
 
     @engine("analysis.engines.nonverbal_choice", Scope.NONVERBAL, setting="VOXGOV_SOUNDS_MODEL")
     def nonverbal(self, entry: ModelEntry) -> "NonverbalEngine":

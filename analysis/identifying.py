@@ -1,17 +1,21 @@
-"""Whose voice is whose: telling a consenting person from others on a shared channel, verifying a voice against the voiceprint of
-whoever it is said to be, and making voiceprints that were asked for. Each under a Permit for `voice.identify` of that person.
+"""Whose voice is whose: telling a consenting person from others on a shared channel, saying which speaker of its turns they are,
+verifying a voice against the voiceprint of whoever it is said to be, and making voiceprints that were asked for. Each under a
+Permit for `voice.identify` of that person.
 
 Templates are opened here and leave only as what the commit seals; embeddings of anybody else never leave the engine's own frame.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis import voice_model
 from analysis.engine_box import engines
 from analysis.engines.clip import Clip, ModelIdentity, Samples
+from analysis.engines.linking import LEAST_COMPARED
+from analysis.engines.turns import Turn
 from analysis.errors import ConsentChanged
 from analysis.listening import Checkpoints, Finding, finding, mix
 from analysis.plan import Hearing, Shared
@@ -43,17 +47,19 @@ class Recognized:
 def tell_apart(
     channels: Sequence[Samples], shared: Sequence[Shared], permit: Permit, checkpoints: Checkpoints
 ) -> list[Hearing]:
-    """What may be heard of each of these people alone. Raises `ConsentChanged` where a voiceprint went meanwhile, what the
-    checkpoints raise, vault errors."""
+    """What may be heard of each of these people alone; of whom it is not obliged, where there is a voiceprint to do it by. Raises
+    `ConsentChanged` where one that the job rests on went meanwhile, what the checkpoints raise, vault errors."""
     hearings = []
     for one in shared:
+        box = engines()
+        enrolled = _known_by(permit, one.person.subject, obliged=one.obliged)
+        if enrolled is None or not _serves(enrolled, box.manifest.model(voice_model.NAME).identity()):
+            if one.obliged:
+                raise ConsentChanged("the voiceprint that the job rests on is not there any more")
+            continue
         from analysis.engines.isolation import isolate  # torch, once somebody is to be told apart
 
-        box = engines()
         with box.voices.held() as encoder:
-            enrolled = voiceprints.open_of(permit, one.person.subject)
-            if enrolled is None or not _serves(enrolled, encoder.identity):
-                raise ConsentChanged("the voiceprint that the job rests on is not there any more")
             clip = Clip(mix(channels, one.channels))
             checkpoint = checkpoints(Stage.LISTENING, _BEGUN, _APART)
             speech = box.activity.run(clip, checkpoint)
@@ -79,7 +85,7 @@ def recognize(
             continue
         box = engines()
         subject = hearing.people[0].subject
-        enrolled = _known_by(permit, hearing)
+        enrolled = _known_by(permit, subject, obliged=hearing.only is not None)
         with box.voices.held() as encoder:
             if hearing.only is not None:
                 summary = _found_again(hearing, enrolled)
@@ -100,19 +106,54 @@ def recognize(
     return Recognized(tuple(findings), templates, frozenset(answered))
 
 
-def _known_by(permit: Permit, hearing: Hearing) -> Enrolled | None:
-    """The voiceprint of whoever is heard. One that is ordered destroyed is none any more, unless the hearing was made by it."""
+def _known_by(permit: Permit, subject: str, *, obliged: bool) -> Enrolled | None:
+    """The voiceprint of this person. One that is ordered destroyed is none any more, unless what is done is only allowed by it."""
     try:
-        return voiceprints.open_of(permit, hearing.people[0].subject)
+        return voiceprints.open_of(permit, subject)
     except KeyShredded:
-        if hearing.only is not None:
+        if obliged:
             raise
         return None
 
 
+def link(hearings: Sequence[Hearing], found: Sequence[Finding]) -> list[Finding]:
+    """Which speaker of the turns on a shared channel each person is who was told apart there: a finding about that person alone,
+    under `voice.identify` and `speech.diarize`, that is made from the turns. Of people who would be the same speaker it is one
+    finding about all of them, because it says something of each."""
+    links = []
+    for turns in found:
+        if turns.scope is not Scope.DIARIZE or len(turns.hearing.people) == 1:
+            continue
+        apart = [
+            (hearing.people[0], hearing.only)
+            for hearing in hearings
+            if hearing.only is not None and hearing.channels == turns.hearing.channels
+        ]
+        if not apart:
+            continue
+        spoken = [Turn(**turn) for turn in turns.body["turns"]]
+        voices = [only.stretches for _, only in apart]
+        answer = engines().linking.run(spoken, voices, len(turns.hearing.people))
+        voice = apart[0][1].as_json()["voice_model"]
+        for one in answer.links:
+            summary = asdict(one)
+            people = tuple(apart[position][0] for position in summary.pop("voices"))
+            links.append(
+                Finding(
+                    replace(turns.hearing, people=people),
+                    Scope.IDENTIFY,
+                    frozenset({Scope.IDENTIFY, Scope.DIARIZE}),
+                    {"summary": summary, "voice_model": voice},
+                    answer.model,
+                    made_from=turns,
+                )
+            )
+    return links
+
+
 def _verified(voice: "Voice", enrolled: Enrolled | None, model: ModelIdentity) -> dict[str, Any]:
     """Whether the voice is the one that was enrolled; unknown, with the reason, where that cannot be told."""
-    from analysis.engines.recognition import LEAST_COMPARED, Match, compare
+    from analysis.engines.recognition import Match, compare
 
     summary = _summary(enrolled, round(voice.seconds, 3))
     if enrolled is None:
@@ -131,8 +172,6 @@ def _verified(voice: "Voice", enrolled: Enrolled | None, model: ModelIdentity) -
 
 def _found_again(hearing: Hearing, enrolled: Enrolled | None) -> dict[str, Any]:
     """On a shared channel only whether the voice was found there: what does not match is not theirs, and is nobody's to judge."""
-    from analysis.engines.recognition import LEAST_COMPARED
-
     assert hearing.only is not None
     summary = _summary(enrolled, round(hearing.only.seconds, 3))
     if hearing.only.similarity is not None:

@@ -36,13 +36,15 @@ Checkpoints = Callable[[Stage, float, float], Checkpoint]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one engine found on one hearing, before it is sealed. `rests_on` names every scope it was derived under."""
+    """What one engine found on one hearing, before it is sealed. `rests_on` names every scope it was derived under; `made_from` is
+    another finding that it says more about, and goes with, though that is about more people."""
 
     hearing: Hearing
     scope: Scope
     rests_on: frozenset[Scope]
     body: dict[str, Any]
     model: ModelIdentity
+    made_from: "Finding | None" = None
 
     def as_json(self) -> bytes:
         return json.dumps(self.body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

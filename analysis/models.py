@@ -187,6 +187,13 @@ class Result(models.Model):
     participants = models.ManyToManyField(Participant, related_name="results")
     scope = models.CharField(max_length=32, choices=[(s.value, s.value) for s in Scope])
     rests_on = ArrayField(models.CharField(max_length=32), help_text="Every scope that this result was derived under.")
+    made_from = models.ForeignKey(
+        "self",
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="derived",
+        help_text="The result that it says more about: it needs that one's keys too, is read only with it, and goes with it.",
+    )
     channels = ArrayField(models.IntegerField())
     sealed = models.BinaryField(help_text="JSON of the engine's result, sealed.")
     model = models.JSONField(help_text="Name, version, digest, licence and parameters of the model.")

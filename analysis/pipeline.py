@@ -19,12 +19,12 @@ from analysis.audio import WaitingAudio, open_audio
 from analysis.claiming import Claim
 from analysis.engines.clip import Checkpoint
 from analysis.errors import CancelRequested, ConsentChanged, LeaseLost
-from analysis.identifying import Recognized, recognize, tell_apart
+from analysis.identifying import Recognized, link, recognize, tell_apart
 from analysis.keeping import keep_audio
 from analysis.listening import Finding, listen
 from analysis.models import Analysis, Participant, Recording, Result
 from analysis.plan import Keeping, keeping, plan, plan_apart, unbind_absent_channels
-from analysis.sealed_results import result_context, result_keys
+from analysis.sealed_results import Lineage, result_context
 from analysis.states import AnalysisState, RecordingState, Stage
 from analysis.submission import gate_request
 from audit.events import EventName
@@ -166,7 +166,8 @@ def _work(job: _Job) -> None:
     hearings += tell_apart(channels, plan_apart(people, len(channels), job.permit), job.permit, watch.checkpoint)
     recognized = recognize(channels, hearings, job.permit, _to_enrol(job), watch.checkpoint)
     hints = transcription_hints.of_job(job.held.analysis, job.recording, job.permit)
-    findings = [*recognized.findings, *listen(channels, hearings, watch.checkpoint, hints)]
+    heard = listen(channels, hearings, watch.checkpoint, hints)
+    findings = [*recognized.findings, *heard, *link(hearings, heard)]
     kept: _Kept | None = None
     how = None if job.recording.kept_audio else keeping(people, len(channels), job.permit)
     if how is not None and (how.as_uploaded or rendition.fits(channels)):
@@ -246,8 +247,10 @@ def _commit(
         ) <= set(job.permit.obligations):
             raise ConsentChanged("consent changed before the results were committed")
         people = {p.subject.code: p for p in job.recording.participants.select_related("subject")}
+        saved: list[tuple[Finding, Result]] = []
         for finding in findings:
-            _save_result(job, permit, finding, audio, people)
+            source = next((row for other, row in saved if other is finding.made_from), None)
+            saved.append((finding, _save_result(job, permit, finding, audio, people, made_from=source)))
         for subject, template in recognized.templates.items():
             voiceprints.keep(permit, subject, template, actor=claiming.ACTOR)
         Participant.objects.filter(recording=recording, subject__code__in=recognized.answered).update(enrol=False)
@@ -269,30 +272,48 @@ def _commit(
 
 
 def _save_result(
-    job: _Job, permit: Permit, finding: Finding, audio: WaitingAudio, people: dict[str, Participant]
-) -> None:
+    job: _Job,
+    permit: Permit,
+    finding: Finding,
+    audio: WaitingAudio,
+    people: dict[str, Participant],
+    *,
+    made_from: Result | None,
+) -> Result:
+    """`made_from` is the row of the finding that this one was made from, which was saved before it."""
     require_no_state(finding.scope, finding.body)
-    for person in finding.hearing.people:
-        for scope in finding.rests_on:
-            permit.require_pair(person.subject, scope)
+    lineage = _lineage(finding)
+    for part in lineage.parts():
+        for subject in part.subjects:
+            for scope in part.rests_on:
+                permit.require_pair(subject, scope)
     code = new_code()
-    subjects = tuple(sorted(person.subject for person in finding.hearing.people))
-    result = Result.objects.create(
+    result: Result = Result.objects.create(
         code=code,
         analysis_id=job.held.analysis,
         scope=finding.scope.value,
         rests_on=sorted(scope.value for scope in finding.rests_on),
         channels=list(finding.hearing.channels),
         sealed=sealing.seal(
-            result_context(job.organization, subjects, finding.scope, code),
-            result_keys(job.organization, subjects, finding.rests_on),
+            result_context(job.organization, lineage.subjects, finding.scope, code),
+            lineage.keys(job.organization),
             finding.as_json(),
         ),
+        made_from=made_from,
         model=finding.model_json(),
         decision=permit.decision,
         input_commitment=audio.commitment,
     )
-    result.participants.set([people[subject] for subject in subjects])
+    result.participants.set([people[subject] for subject in lineage.subjects])
+    return result
+
+
+def _lineage(finding: Finding) -> Lineage:
+    return Lineage(
+        tuple(sorted(person.subject for person in finding.hearing.people)),
+        finding.rests_on,
+        _lineage(finding.made_from) if finding.made_from is not None else None,
+    )
 
 
 def _deny(held: Claim, denial: ConsentDenied) -> None:

@@ -32,12 +32,14 @@ class Hearing:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Channels on which somebody who consents is to be told from somebody who does not. Nothing may be heard there for these scopes
-    before that is done; `analysis.identifying` makes a `Hearing` of it."""
+    """Channels on which one person is to be told from the others. Nothing may be heard there for these scopes before that is done;
+    `analysis.identifying` makes a `Hearing` of it. `obliged`: the Permit rests on it, because somebody there does not consent; else
+    everybody there lets their voice be recognized, and it is done for whoever has a voiceprint."""
 
     channels: tuple[int, ...]
     person: Participant
     scopes: frozenset[Scope]
+    obliged: bool = True
 
 
 def plan(
@@ -70,17 +72,24 @@ def plan(
 
 
 def plan_apart(participants: Sequence[Participant], channels: int, permit: Permit) -> list[Shared]:
-    """What may be heard of one person alone, once their voice is told from the others' on the same channels."""
+    """What may be heard of one person alone, once their voice is told from the others' on the same channels: what the Permit allows
+    on that condition, and, where everybody there lets their voice be recognized, whose it is."""
     found = []
     for people, heard in _by_people(participants, channels):
+        if len(people) == 1:
+            continue
+        recognized = all(permit.allows(person.subject, Scope.IDENTIFY) for person in people)
         for position, person in enumerate(participants):
+            if person not in people:
+                continue
             scopes = frozenset(
                 pair.scope
                 for pair in permit.granted
                 if pair.subject == person.subject and permit.must_isolate(position, pair.scope)
             )
-            if person in people and len(people) > 1 and scopes:
-                found.append(Shared(heard, person, scopes))
+            if scopes or recognized:
+                also = {Scope.IDENTIFY} if recognized else set()
+                found.append(Shared(heard, person, scopes | also, obliged=bool(scopes)))
     return found
 
 

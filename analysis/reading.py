@@ -9,9 +9,9 @@ from typing import Any
 from django.db import transaction
 
 from analysis.errors import NotFinished, RecordingDeleted, TranscriptAbsent
-from analysis.models import Analysis, Result
+from analysis.models import Analysis, Participant, Result
 from analysis.redacting import Redaction, redact
-from analysis.sealed_results import result_context, result_keys
+from analysis.sealed_results import Lineage, result_context
 from analysis.states import AnalysisState, RecordingState
 from analysis.submission import gate_request
 from analysis.timeline import Timeline, assemble
@@ -44,6 +44,8 @@ class OpenedResult:
     body: dict[str, Any]
     positions: tuple[int, ...] = ()
     """Where the submission named each of `subjects`, from 0."""
+    made_from: str = ""
+    """The result that it says more about, where it is about one."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -54,6 +56,7 @@ class OpenedResult:
                 {"subject": subject, "role": role} for subject, role in zip(self.subjects, self.roles, strict=True)
             ],
             "channels": list(self.channels),
+            "made_from": self.made_from or None,
             "model": self.model,
             "decision": self.decision,
             "created_at": self.created_at,
@@ -110,7 +113,7 @@ def read_results(
         raise NotFinished(f"the job is {analysis.state}")
     recording = analysis.recording
     found = analysis.results.filter(scope__in=[scope.value for scope in only])
-    rows = list(found.prefetch_related("participants__subject").order_by("id"))
+    rows = list(found.prefetch_related("participants__subject", "made_from__participants__subject").order_by("id"))
     # What was cut out of a shared channel rests on the recognition of the voice, too.
     needed = {*only, *(Scope(scope) for row in rows for scope in row.rests_on)}
     asked = [Scope(scope) for scope in analysis.scopes if scope in needed]
@@ -184,20 +187,28 @@ def open_all(rows: Sequence[Result], permit: Permit) -> tuple[list[OpenedResult]
     opened: list[OpenedResult] = []
     withheld: list[Withheld] = []
     for row in rows:
-        people = sorted(row.participants.all(), key=lambda participant: participant.subject.code)
-        subjects = tuple(person.subject.code for person in people)
-        rests_on = frozenset(Scope(scope) for scope in row.rests_on)
-        if not all(permit.allows(subject, scope) for subject in subjects for scope in rests_on):
+        people = _people(row)
+        lineage = _lineage(row)
+        if not all(
+            permit.allows(subject, scope)
+            for part in lineage.parts()
+            for subject in part.subjects
+            for scope in part.rests_on
+        ):
             withheld.append(Withheld(row.scope, "not_permitted"))
             continue
-        if any(destruction.names(order, subjects, row.rests_on, row.created_at) for order in orders):
+        if any(
+            destruction.names(order, part.subjects, part.rests_on, row.created_at)
+            for order in orders
+            for part in lineage.parts()
+        ):
             # As below, where the key serves another purpose and the worker has not come by yet.
             withheld.append(Withheld(row.scope, "destroyed"))
             continue
         try:
             body = sealing.open(
-                result_context(permit.organization, subjects, Scope(row.scope), row.code),
-                result_keys(permit.organization, subjects, rests_on),
+                result_context(permit.organization, lineage.subjects, Scope(row.scope), row.code),
+                lineage.keys(permit.organization),
                 bytes(row.sealed),
             )
         except KeyShredded:
@@ -209,7 +220,7 @@ def open_all(rows: Sequence[Result], permit: Permit) -> tuple[list[OpenedResult]
                 code=row.code,
                 scope=row.scope,
                 rests_on=tuple(row.rests_on),
-                subjects=subjects,
+                subjects=lineage.subjects,
                 roles=tuple(person.role for person in people),
                 channels=tuple(row.channels),
                 model=row.model,
@@ -217,9 +228,22 @@ def open_all(rows: Sequence[Result], permit: Permit) -> tuple[list[OpenedResult]
                 created_at=row.created_at,
                 body=json.loads(body),
                 positions=tuple(person.position for person in people),
+                made_from=row.made_from.code if row.made_from is not None else "",
             )
         )
     return opened, withheld
+
+
+def _people(row: Result) -> list[Participant]:
+    return sorted(row.participants.all(), key=lambda participant: participant.subject.code)
+
+
+def _lineage(row: Result) -> Lineage:
+    return Lineage(
+        tuple(person.subject.code for person in _people(row)),
+        frozenset(Scope(scope) for scope in row.rests_on),
+        _lineage(row.made_from) if row.made_from is not None else None,
+    )
 
 
 def _record_read(

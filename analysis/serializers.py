@@ -258,6 +258,9 @@ class ResultSerializer(Shape):
     rests_on = serializers.ListField(child=Word(Scope), help_text="Every scope that it was derived under.")
     participants = HeardSerializer(many=True)
     channels = serializers.ListField(child=serializers.IntegerField())
+    made_from = serializers.CharField(
+        allow_null=True, help_text="The result that it says more about, and is read only with: of a link, the turns."
+    )
     model = serializers.DictField(help_text="Name, version, digest, licence class and parameters of the model.")
     decision = serializers.CharField()
     created_at = serializers.DateTimeField()

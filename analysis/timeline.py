@@ -1,9 +1,10 @@
 """One timeline of typed spans, in seconds from the start of the recording, assembled from the results that a read opened.
 
-Pure. It adds nothing: every span points to the result it came from, and so to its model and decision.
+Pure. It adds nothing: every span points to the result it came from, and so to its model and decision. A turn says who speaks only
+where a link between the two was opened, and points to that.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,8 @@ class Span:
     channels: tuple[int, ...]
     result: str
     details: dict[str, Any]
+    """What else the engine says there. Of a turn whose speaker is linked: the `subject` who that is, the `share` of their voice
+    that says so, and the result (`link`) that it stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ class Timeline:
 
 def assemble(view: "ResultsView") -> Timeline:
     """Every opened result's spans on one axis, earliest first; ties put the longer span first."""
-    spans = [span for result in view.results for span in _spans(result)]
+    linked = _linked(view)
+    spans = [span for result in view.results for span in _spans(result, linked)]
     spans.sort(key=lambda span: (span.start, -span.end, span.type.value))
     languages = [
         {"subjects": list(result.subjects), "channels": list(result.channels), "result": result.code, **result.body}
@@ -87,7 +91,7 @@ def assemble(view: "ResultsView") -> Timeline:
     summaries = [
         {"scope": result.scope, "subjects": list(result.subjects), "result": result.code, **summary}
         for result in view.results
-        if (summary := _summary(result))
+        if (summary := _summary(result, linked))
     ]
     return Timeline(
         analysis=view.analysis,
@@ -103,13 +107,35 @@ def assemble(view: "ResultsView") -> Timeline:
     )
 
 
-def _spans(result: "OpenedResult") -> Iterator[Span]:
+_Linked = Mapping[tuple[str, str], dict[str, Any]]
+"""By the turns' result and the speaker's label: who that is, how much of their voice says so, and which result does."""
+
+
+def _linked(view: "ResultsView") -> _Linked:
+    """Of the links that were opened, those that name a speaker."""
+    found = {}
+    for result in view.results:
+        if result.scope != Scope.IDENTIFY or not result.made_from:
+            continue
+        summary = result.body["summary"]
+        if summary["speaker"] != UNKNOWN:
+            (subject,) = result.subjects
+            found[result.made_from, summary["speaker"]] = {
+                "subject": subject,
+                "share": summary["share"],
+                "link": result.code,
+            }
+    return found
+
+
+def _spans(result: "OpenedResult", linked: _Linked) -> Iterator[Span]:
     match result.scope:
         case Scope.TRANSCRIBE:
             yield from _transcript(result)
         case Scope.DIARIZE:
             for turn in result.body["turns"]:
-                yield _span(result, SpanType.SPEAKER_TURN, turn, turn["speaker"], turn["confidence"])
+                who = linked.get((result.code, turn["speaker"]), {})
+                yield _span(result, SpanType.SPEAKER_TURN, turn, turn["speaker"], turn["confidence"], **who)
         case Scope.TRANSLATE:
             for utterance in result.body["utterances"]:
                 yield _span(result, SpanType.TRANSLATION, utterance, utterance["text"], None)
@@ -182,7 +208,12 @@ def _span(
     )
 
 
-def _summary(result: "OpenedResult") -> dict[str, Any]:
+def _summary(result: "OpenedResult", linked: _Linked) -> dict[str, Any]:
     """What an engine says of the whole clip: its `summary`, where it makes one."""
     summary = result.body.get("summary")
-    return dict(summary) if isinstance(summary, dict) else {}
+    if not isinstance(summary, dict):
+        return {}
+    if result.scope != Scope.DIARIZE:
+        return dict(summary)
+    totals = [{**total, **linked.get((result.code, total["speaker"]), {})} for total in summary["totals"]]
+    return {**summary, "totals": totals}

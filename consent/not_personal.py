@@ -7,7 +7,7 @@ _KEYS_AND_TIES = {
     "analysis.Participant": "id",
     "analysis.Analysis": "id fencing_token lease_until rung_at",
     "analysis.Result_participants": "id",
-    "analysis.Result": "id analysis",
+    "analysis.Result": "id analysis made_from",
     "analysis.TranscriptionHints": "id",
     "consent.Subject": "id project",
     "consent.ImportedRow": "id project grant_import",

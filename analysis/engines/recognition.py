@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.engines.clip import SAMPLE_RATE, Clip, Stretch
+from analysis.engines.linking import LEAST_COMPARED
 from analysis.engines.voices import SAME_VOICE, STEP, WINDOW, Embedding, VoiceEncoder, similarity
 
 LEAST_ENROLLED: Final = 6.0
 """Seconds of voice that a voiceprint is made from at least."""
-LEAST_COMPARED: Final = 3.0
-"""Seconds of voice below which nothing is said about whose it is."""
 OTHER_VOICE: Final = 0.72
 """Similarity below which a voice is another one: two readers had 0.40 to 0.72."""
 ONE_VOICE: Final = 0.75

@@ -11,6 +11,7 @@ import numpy as np
 from analysis.engines.clip import Clip, ModelIdentity, Stretch, no_checkpoint
 from analysis.engines.disfluency import DisfluencyReader
 from analysis.engines.emotion import ExpressedValence, ValenceWindow
+from analysis.engines.linking import link
 from analysis.engines.manifest import load_manifest
 from analysis.engines.prosody import ProsodyAnalyzer
 from analysis.engines.sounds import ContextStretch, NonverbalEvents, Sound, SoundEvent, Surrounding
@@ -102,6 +103,38 @@ def test_turns_are_spans_with_their_speaker_and_no_score_where_it_is_declared() 
     declared = by_declaration(Clip(np.zeros(16_000, np.float32)), [Stretch(0.2, 0.9)], model)
     (span,) = spans(Scope.DIARIZE, declared)
     assert (span.start, span.end, span.label, span.score) == (0.2, 0.9, "speaker 1", None)
+
+
+def test_a_turn_says_who_speaks_only_where_the_link_to_its_own_result_was_opened() -> None:
+    model = said(FINE, 0.0).model
+    heard = (Turn(0.0, 5.0, "speaker 1", 0.8), Turn(5.0, 9.0, "speaker 2", 0.7))
+    body = json.loads(json.dumps(asdict(Diarization(heard, summary(heard, Basis.VOICE), model))))
+    told = body.pop("model")
+    turns, others = (
+        OpenedResult(code, Scope.DIARIZE, (), ("anna", "ben"), (), channels, told, "d-1", datetime.now(UTC), body)
+        for code, channels in (("t-1", (0,)), ("t-2", (1,)))
+    )
+    (linked,) = link(heard, [[Stretch(5.0, 9.0)]], 2)
+    says = {"summary": json.loads(json.dumps(asdict(linked)))}
+    link_to = OpenedResult(
+        "l-1", Scope.IDENTIFY, (), ("anna",), (), (0,), told, "d-1", datetime.now(UTC), says, made_from="t-1"
+    )
+    without = assemble(ResultsView("a-1", "c-1", 60.0, "d-1", (turns, others), ()))
+    assert all(span.details == {} for span in without.spans)
+
+    found = assemble(ResultsView("a-1", "c-1", 60.0, "d-1", (turns, others, link_to), ()))
+
+    who = {"subject": "anna", "share": 1.0, "link": "l-1"}
+    assert {(span.result, span.label): span.details for span in found.spans} == {
+        ("t-1", "speaker 1"): {},
+        ("t-1", "speaker 2"): who,
+        ("t-2", "speaker 1"): {},
+        ("t-2", "speaker 2"): {},
+    }
+    first, second, third = found.summaries
+    assert [total.get("subject") for total in first["totals"]] == [None, "anna"]
+    assert second == without.summaries[1]
+    assert (third["result"], third["speaker"]) == ("l-1", "speaker 2")
 
 
 def test_what_surrounds_people_is_context_and_no_sound_of_anybody() -> None:

@@ -18,6 +18,7 @@ from analysis.engines import (
     emotion,
     emotion_choice,
     incongruence,
+    linking,
     manifest,
     model_pack,
     own_code,
@@ -81,6 +82,7 @@ def test_the_voice_activity_weights_that_are_installed_are_the_named_ones(tmp_pa
         ("acoustic-states", states.MODULES),
         ("disfluency", disfluency.MODULES),
         ("wording-and-delivery", incongruence.MODULES),
+        ("linking", linking.MODULES),
     ],
 )
 def test_an_engine_without_weights_is_identified_by_its_sources_here_and_in_its_results(
