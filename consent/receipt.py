@@ -128,6 +128,17 @@ def summary(receipt: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """A key in base64url may begin with a dash, and is no option for that."""
+    found: list[str] = []
+    for argument in arguments:
+        if found and found[-1] == "--key":
+            found[-1] = f"--key={argument}"
+        else:
+            found.append(argument)
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: valid. 1: not valid. 2: cannot be read."""
     parser = argparse.ArgumentParser(
@@ -137,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--key", required=True, help="the key's id, the public key in base64url, or a file with the published key set"
     )
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     try:
         with given.file.open("rb") as file:
             content = file.read(_MOST + 1)

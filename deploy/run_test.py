@@ -18,6 +18,8 @@ from run_quickstart import fetch_models, step
 
 VAR = ROOT / "var" / "test"
 QUICK = "not drill and not services and not models"
+SIDE_BY_SIDE = ("-n", "logical", "--maxprocesses", "4", "--dist", "worksteal")
+"""A process for each core, each with servers of its own. What starts processes itself or loads models runs alone."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Result:
 def checks(*, quick: bool, drills: bool, pytest_arguments: list[str]) -> list[Check]:
     python = str(PYTHON)
     tool = str(PYTHON.parent)
+    quickly = (python, "-m", "pytest", "-m", QUICK, *SIDE_BY_SIDE)
     if drills:
         return [Check("pytest, drills", (python, "-m", "pytest", "-m", "drill", "-s", *pytest_arguments))]
     style = [
@@ -53,7 +56,7 @@ def checks(*, quick: bool, drills: bool, pytest_arguments: list[str]) -> list[Ch
         Check("ruff format", (f"{tool}/ruff", "format", "--check", "--quiet", ".")),
     ]
     if quick:
-        return [*style, Check("pytest, quick", (python, "-m", "pytest", "-m", QUICK, *pytest_arguments))]
+        return [*style, Check("pytest, quick", (*quickly, *pytest_arguments))]
     schema = str(VAR / "openapi.yaml")
     return [
         *style,
@@ -66,7 +69,8 @@ def checks(*, quick: bool, drills: bool, pytest_arguments: list[str]) -> list[Ch
             beside=True,
         ),
         Check("OpenAPI 3.1", (python, "-m", "openapi_spec_validator", schema)),
-        Check("pytest", (python, "-m", "pytest", *pytest_arguments)),
+        Check("pytest, quick", (*quickly, *pytest_arguments)),
+        Check("pytest, others", (python, "-m", "pytest", "-m", f"not ({QUICK})", *pytest_arguments)),
     ]
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.setdefault("VOXGOV_VAR", str(ROOT / "var" / "test"))).resolve()
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Processes side by side (`pytest -n 2`) have servers, databases and files each of their own.
+    VAR /= os.environ["PYTEST_XDIST_WORKER"]
+    VAR.mkdir(parents=True, exist_ok=True)
+    os.environ["VOXGOV_VAR"] = str(VAR)
 os.environ.setdefault("VOXGOV_MODELS", str(ROOT / "var" / "models"))
 # A stream that is read to its end says what is there and ends; tests of waiting ones give it more.
 os.environ.setdefault("VOXGOV_STREAM_SECONDS", "0")
@@ -28,6 +34,8 @@ _services = ExitStack()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if getattr(config.option, "dist", "no") != "no":
+        return  # this process only hands tests out
     from voxgov import database_roles, embedded
 
     try:
@@ -53,8 +61,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Rotation moves every key that there is: it goes first, before other tests have made theirs."""
+    """Rotation moves every key that there is: it goes first, before other tests have made theirs.
+
+    Each test gets a name of its own: of those generated from the OpenAPI document under one, side by side only one would run.
+    """
     items.sort(key=lambda item: item.path.name != "test_rotation.py")
+    named: Counter[str] = Counter()
+    for item in items:
+        named[item.nodeid] += 1
+        if (count := named[item.nodeid]) > 1:
+            item._nodeid = f"{item.nodeid}[{count}]"  # type: ignore[attr-defined]  # there is no other way
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -85,6 +85,13 @@ def test_the_verifier_says_what_is_wrong(world: World, tmp_path: Path) -> None:
     assert check(file, stranger).returncode == 1
 
 
+def test_a_key_that_begins_with_a_dash_is_a_key(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "receipt.json"
+    file.write_bytes(of(world.consent(Scope.TRANSCRIBE)))
+    answer = check(file, "-" + trusted()[1:])
+    assert (answer.returncode, "not trusted" in answer.stderr) == (1, True), answer.stderr
+
+
 def test_a_receipt_by_another_key_that_travels_along_is_not_believed(world: World) -> None:
     forger = Ed25519PrivateKey.generate()
     body = receipt.verify(of(world.consent(Scope.TRANSCRIBE)), [trusted()])
