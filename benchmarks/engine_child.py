@@ -32,6 +32,8 @@ GLIDES: Final = ((100.0, 12.0), (220.0, -12.0), (150.0, 4.0))
 """Hz at the start, and semitones that F0 moves by in `GLIDE_SECONDS`."""
 GLIDE_SECONDS: Final = 3.0
 _HARMONICS: Final = 24
+WINDOW_SECONDS: Final = 30.0
+"""What Whisper hears at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,47 @@ def faster_whisper(*, word_times: bool) -> Callable[[Prepared], str]:
     return lambda given: raw_whisper.transcribe(model, given.spoken.clip, word_times=word_times)
 
 
+def transformers_pipeline() -> Callable[[Prepared], str]:
+    """The library's own pipeline on the same weights in float32, as its documentation calls it: what does not fit a window is
+    decoded window after window, for which it needs times. It is told the language: as called without, it repeats one word."""
+    import tempfile  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    import torch  # noqa: PLC0415
+    from transformers import (  # noqa: PLC0415
+        AutomaticSpeechRecognitionPipeline,
+        WhisperFeatureExtractor,
+        WhisperForConditionalGeneration,
+        WhisperTokenizer,
+    )
+
+    from benchmarks.whisper_checkpoint import rebuilt  # noqa: PLC0415
+    from voxgov.environment import models_dir  # noqa: PLC0415
+
+    torch.set_num_threads(2)
+    with tempfile.TemporaryDirectory() as scratch:
+        files = rebuilt(models_dir() / "whisper-base", Path(scratch))
+        model = WhisperForConditionalGeneration.from_pretrained(files, dtype=torch.float32)
+        end = "<|endoftext|>"
+        tokenizer: Any = WhisperTokenizer(
+            tokenizer_file=str(files / "tokenizer.json"), bos_token=end, eos_token=end, unk_token=end
+        )
+    recognize = AutomaticSpeechRecognitionPipeline(
+        model=model,
+        tokenizer=tokenizer,
+        feature_extractor=WhisperFeatureExtractor(),  # type: ignore[no-untyped-call]
+    )
+
+    def run(given: Prepared) -> str:
+        clip = given.spoken.clip
+        sound = {"raw": clip.samples, "sampling_rate": SAMPLE_RATE}
+        long = clip.duration > WINDOW_SECONDS
+        heard: Any = recognize(sound, return_timestamps=long, generate_kwargs={"language": "en"})
+        return str(heard["text"])
+
+    return run
+
+
 def plain_yamnet() -> Callable[[Prepared], list[str]]:
     """The network as it was published: every 0.48 s, one threshold for every sound."""
     from analysis.engines.yamnet import Yamnet  # noqa: PLC0415
@@ -146,6 +189,7 @@ def plain_yamnet() -> Callable[[Prepared], list[str]]:
 OTHERS: Final[Mapping[str, Callable[[], Callable[[Prepared], Any]]]] = {
     "faster-whisper": lambda: faster_whisper(word_times=False),
     "faster-whisper-words": lambda: faster_whisper(word_times=True),
+    "transformers-pipeline": transformers_pipeline,
     "plain-yamnet": plain_yamnet,
 }
 """What a user would pick instead."""

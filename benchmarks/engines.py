@@ -18,9 +18,15 @@ from benchmarks.engine_child import GLIDES, SOUNDS, glide, material
 from benchmarks.figures import Figure, Say
 from benchmarks.raw_whisper import ROOT, word_error_rate
 
-PACKAGES = ("faster-whisper", "ctranslate2", "torch", "onnxruntime")
+PACKAGES = ("faster-whisper", "ctranslate2", "torch", "transformers", "onnxruntime")
 ENGINES: Final = ("activity", "nonverbal", "diarization", "prosody", "disfluency", "emotion", "states")
 """Those that nothing is compared with in speed."""
+BESIDE: Final = {
+    "faster-whisper": "faster_whisper",
+    "faster-whisper-words": "faster_whisper_with_word_times",
+    "transformers-pipeline": "transformers_pipeline",
+}
+"""What transcription is compared with, and what its figures are called."""
 SHORT_ROUNDS: Final = 5
 ROUNDS: Final = 3
 _HOP: Final = 0.01
@@ -82,8 +88,9 @@ def run(say: Say) -> list[Figure]:
 
 
 def _transcription(say: Say) -> Iterator[Figure]:
-    """Ours gives word times always. faster-whisper's default call gives none; the call that does stands beside it."""
-    ways = ("asr", "faster-whisper", "faster-whisper-words")
+    """Ours gives word times always. faster-whisper's default call gives none; the call that does stands beside it, and so does
+    the `transformers` pipeline, on the same weights in float32."""
+    ways = ("asr", *BESIDE)
     with ExitStack() as children:
         processes = {way: children.enter_context(Child(way)) for way in ways}
         for process in processes.values():
@@ -94,9 +101,9 @@ def _transcription(say: Say) -> Iterator[Figure]:
             truth = [spoken.words for spoken in material(name)]
             wrong = {way: max(word_error_rate(truth, each.answers) for each in heard[way]) for way in ways}
             audio = heard["asr"][0].audio
-            for other, label in (("faster-whisper", ""), ("faster-whisper-words", "_with_word_times")):
+            for other, label in BESIDE.items():
                 yield Figure(
-                    f"asr_{name}_over_faster_whisper{label}",
+                    f"asr_{name}_over_{label}",
                     seconds[other] / seconds["asr"],
                     "times its speed",
                     f"{other}, {audio / seconds[other]:.2f} x real time, WER {wrong[other]:.4f}; ours {wrong['asr']:.4f}",

@@ -29,8 +29,8 @@ from analysis.engines.transcription import (
 from analysis.engines.transcription_decoding import ModelUnloadable, Request
 from analysis.engines.transcription_judging import TEMPERATURES, Hypothesis
 from benchmarks.raw_whisper import Spoken, joined, word_error_rate
+from benchmarks.whisper_checkpoint import rebuilt
 from tests.analysis.engines.test_transcription import chords, hiss, silence, text_of, together, whole, words_of
-from tests.analysis.engines.whisper_checkpoint import rebuilt
 from tests.factories import sha256
 from voxgov.environment import models_dir
 

@@ -7,6 +7,7 @@ to the embeddings. The format is described in `analysis/engines/carriers.py`.
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,11 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
 Tensor = NDArray[np.float16]
+
+_LATEST_FIRST = 50
+"""Of the first time in a window, in steps of 0.02 s."""
+_LONGEST = 448
+"""Tokens that the decoder has positions for."""
 
 _TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 _PLACES = {
@@ -59,14 +65,35 @@ def rebuilt(source: Path, target: Path) -> Path:
         "pad_token_id": end,
         "dtype": "float16",
     }
-    followed = json.loads((source / "config.json").read_text())["alignment_heads"]
     (target / "config.json").write_text(json.dumps(config))
-    (target / "generation_config.json").write_text(
-        json.dumps({"alignment_heads": followed, "decoder_start_token_id": start})
-    )
+    (target / "generation_config.json").write_text(json.dumps(_generation(source, tokenizer)))
     (target / "tokenizer.json").write_bytes((source / "tokenizer.json").read_bytes())
     save_file(tensors, target / "model.safetensors", metadata={"format": "pt"})
     return target
+
+
+def _generation(source: Path, tokenizer: Tokenizer) -> dict[str, Any]:
+    """What the library asks for besides the weights when it decodes: tokens by their meaning, and those never to be chosen."""
+    kept = json.loads((source / "config.json").read_text())
+    end, start = (tokenizer.token_to_id(mark) for mark in ("<|endoftext|>", "<|startoftranscript|>"))
+    config = {
+        "alignment_heads": kept["alignment_heads"],
+        "begin_suppress_tokens": kept["suppress_ids_begin"],
+        "suppress_tokens": kept["suppress_ids"],
+        "bos_token_id": end,
+        "decoder_start_token_id": start,
+        "eos_token_id": end,
+        "is_multilingual": tokenizer.token_to_id("<|transcribe|>") is not None and bool(kept.get("lang_ids")),
+        "max_initial_timestamp_index": _LATEST_FIRST,
+        "max_length": _LONGEST,
+        "no_timestamps_token_id": tokenizer.token_to_id("<|notimestamps|>"),
+        "pad_token_id": end,
+        "prev_sot_token_id": tokenizer.token_to_id("<|startofprev|>"),
+    }
+    if config["is_multilingual"]:
+        config["lang_to_id"] = {tokenizer.id_to_token(number): number for number in kept["lang_ids"]}
+        config["task_to_id"] = {task: tokenizer.token_to_id(f"<|{task}|>") for task in ("transcribe", "translate")}
+    return config
 
 
 def _variables(data: bytes) -> dict[str, Tensor]:
