@@ -16,7 +16,7 @@ from consent.law.own import OWN_RULES, OwnRule
 from consent.law.recording import EveryoneAgreesToKeeping
 from consent.law.terms import Case, Companion, Consent, Obligation, Prohibition, Rule
 
-RULE_SET_VERSION: Final = "2026-11-4"
+RULE_SET_VERSION: Final = "2026-11-5"
 """Moves whenever a rule changes; each Decision names the version it was judged by."""
 
 RULES: Final[tuple[Rule, ...]] = (
