@@ -32,13 +32,13 @@ from analysis.engines.yamnet import (
 THRESHOLDS: Final[Mapping[Sound, float]] = {
     Sound.LAUGHTER: 0.20,
     Sound.GIGGLE: 0.20,
-    Sound.CRYING: 0.35,
-    Sound.SIGH: 0.45,
-    Sound.GASP: 0.40,
-    Sound.BREATHING: 0.25,
-    Sound.COUGH: 0.25,
-    Sound.THROAT_CLEARING: 0.30,
-    Sound.SNEEZE: 0.45,
+    Sound.CRYING: 0.30,
+    Sound.SIGH: 0.70,
+    Sound.GASP: 0.70,
+    Sound.BREATHING: 0.40,
+    Sound.COUGH: 0.30,
+    Sound.THROAT_CLEARING: 0.15,
+    Sound.SNEEZE: 0.70,
     Sound.SNIFF: 0.20,
     Sound.GROAN: 0.85,
     Sound.SCREAM: 0.20,
@@ -46,6 +46,15 @@ THRESHOLDS: Final[Mapping[Sound, float]] = {
     Sound.APPLAUSE: 0.20,
 }
 """Of every sound that YAMNet tells from others. Its class "Wail, moan" does not: coughs, sneezes and screams reach 0.6 in it."""
+RIVALRY: Final[Mapping[Sound, float]] = {
+    **THRESHOLDS,
+    Sound.COUGH: 0.65,
+    Sound.BREATHING: 0.20,
+    Sound.GASP: 0.80,
+    Sound.SNEEZE: 0.35,
+}
+"""Scores that weigh the same where sounds of one family compete. YAMNet calls panting a gasp rather than breathing, and a throat
+that is cleared a cough."""
 CONTEXT_THRESHOLDS: Final[Mapping[Surrounding, float]] = {Surrounding.MUSIC: 0.50, Surrounding.BACKGROUND: 0.20}
 """Clean speech stays at 0.09 and 0.02 in them."""
 
@@ -95,6 +104,7 @@ class NonverbalDetector:
         self._network = network
         chosen = [*THRESHOLDS.items(), *CONTEXT_THRESHOLDS.items()]
         thresholds = {f"threshold {name}": value for name, value in chosen}
+        thresholds |= {f"rivalry {name}": value for name, value in RIVALRY.items() if value != THRESHOLDS[name]}
         self._identity = identity.ran_with(place_seconds=_PLACE_SECONDS, **thresholds)
         self._columns = {
             rule.sound: columns(rule.classes, network.class_names) for rule in RULES if rule.sound in THRESHOLDS
@@ -121,7 +131,14 @@ class NonverbalDetector:
         scores = np.concatenate([sounds for sounds, _ in batches])
         around = np.concatenate([surroundings for _, surroundings in batches])
         return NonverbalEvents(
-            events(dict(zip(self._columns, scores.T, strict=True)), THRESHOLDS, levels(padded), _GRID, clip.duration),
+            events(
+                dict(zip(self._columns, scores.T, strict=True)),
+                THRESHOLDS,
+                levels(padded),
+                _GRID,
+                clip.duration,
+                rivalry=RIVALRY,
+            ),
             stretches(
                 dict(zip(self._surroundings, around.T, strict=True)),
                 CONTEXT_THRESHOLDS,

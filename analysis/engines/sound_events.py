@@ -4,6 +4,7 @@ A network says that a sound is somewhere in its window. Windows that hold a shor
 those of a long one begin and end in its midst. From there the edges move to where the level falls.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -58,12 +59,17 @@ def events(
     heard: Levels,
     grid: Grid,
     duration: float,
+    *,
+    rivalry: Mapping[Sound, float] | None = None,
 ) -> tuple[SoundEvent, ...]:
-    """Events of all sounds in order of start, of scores (one per place) and levels that both begin `grid.lead` before the clip."""
+    """Events of all sounds in order of start, of scores (one per place) and levels that both begin `grid.lead` before the clip.
+
+    `rivalry` are the scores that weigh the same where sounds of one family compete: the thresholds, unless given.
+    """
     found = [
         event for sound, each in scores.items() for event in _of_one_sound(sound, each, thresholds[sound], heard, grid)
     ]
-    return tuple(_in_clip(_strongest(found, thresholds), grid.lead, duration))
+    return tuple(_in_clip(_strongest(found, rivalry or thresholds), grid.lead, duration))
 
 
 def stretches(
@@ -143,15 +149,15 @@ def _edges(first: float, last: float, window: float, heard: Levels, room: float)
     return (touching[0][0] + earliest) / 100, (touching[-1][1] + 1 + earliest) / 100
 
 
-def _strongest(found: Sequence[SoundEvent], thresholds: Mapping[Sound, float]) -> Iterator[SoundEvent]:
+def _strongest(found: Sequence[SoundEvent], rivalry: Mapping[Sound, float]) -> Iterator[SoundEvent]:
     """The events without those that a stronger one of the same family covers by more than half.
 
-    Strength is how far a score lies from its threshold towards 1.0.
+    Strength is the log odds of a score less those of the score that it is weighed against.
     """
     family = {rule.sound: rule.family for rule in RULES}
 
     def strength(event: SoundEvent) -> float:
-        return (event.score - thresholds[event.label]) / (1 - thresholds[event.label])
+        return _log_odds(event.score) - _log_odds(rivalry[event.label])
 
     kept: list[SoundEvent] = []
     for event in sorted(found, key=strength, reverse=True):
@@ -160,6 +166,11 @@ def _strongest(found: Sequence[SoundEvent], thresholds: Mapping[Sound, float]) -
         if all(min(event.end, other.end) - max(event.start, other.start) <= half for other in rivals):
             kept.append(event)
     return iter(kept)
+
+
+def _log_odds(score: float) -> float:
+    score = min(max(score, TINY), 1 - TINY)
+    return math.log(score / (1 - score))
 
 
 def _in_clip(found: Iterator[SoundEvent], lead: float, duration: float) -> Iterator[SoundEvent]:

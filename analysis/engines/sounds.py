@@ -83,7 +83,7 @@ RULES = (
     Rule(Sound.SNIFF, ("Sniff",), ("sniffing", "sniffle"), "sniff"),
     Rule(Sound.GROAN, ("Groan",), ("groaning",), "breath"),
     Rule(Sound.MOAN, ("Wail, moan",), ("moan", "moaning"), "breath"),
-    Rule(Sound.SCREAM, ("Screaming",), ("scream",), "scream"),
+    Rule(Sound.SCREAM, ("Screaming",), ("scream",), "outburst"),
     Rule(Sound.WHISPER, ("Whispering",), ("whisper",), "whisper"),
     Rule(Sound.APPLAUSE, ("Applause", "Clapping"), ("clap",), "applause"),
 )

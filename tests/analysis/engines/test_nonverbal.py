@@ -28,10 +28,14 @@ TABLE: dict[str, tuple[Sound, set[Sound], set[Sound]]] = {
     "laugh-female.wav": (Sound.LAUGHTER, {Sound.LAUGHTER}, set()),
     "laugh-male1.wav": (Sound.LAUGHTER, {Sound.LAUGHTER}, set()),
     "laugh-male2.wav": (Sound.LAUGHTER, {Sound.LAUGHTER}, {Sound.LAUGHTER}),
-    "laugh-male3.wav": (Sound.LAUGHTER, {Sound.COUGH}, set()),  # missed; its last burst is taken for a cough
+    "laugh-male3.wav": (
+        Sound.LAUGHTER,
+        {Sound.THROAT_CLEARING},
+        set(),
+    ),  # missed; its last burst is taken for a cleared throat
     "scream-female.wav": (
         Sound.SCREAM,
-        {Sound.SIGH},
+        set(),
         set(),
     ),  # missed: screams of under a second, cut off in their midst
     "scream-male1.wav": (Sound.SCREAM, {Sound.GROAN}, {Sound.GROAN}),  # missed
@@ -43,18 +47,18 @@ ROOMS = 3
 # The same clips from 2.0 s on in three rooms whose noise has -60 dBFS: in how many the sound is found, what else is reported
 # in any of them, and in how many plain YAMNet finds the sound.
 IN_A_ROOM: dict[str, tuple[int, set[Sound], int]] = {
-    "baby-cry.wav": (3, {Sound.SIGH}, 3),
+    "baby-cry.wav": (3, set(), 3),
     "cough-male.wav": (3, set(), 3),
-    "cough-female.wav": (3, {Sound.LAUGHTER}, 0),
+    "cough-female.wav": (2, {Sound.LAUGHTER}, 0),
     "laugh-female.wav": (3, set(), 0),
-    "laugh-male1.wav": (3, {Sound.COUGH}, 0),
+    "laugh-male1.wav": (3, {Sound.THROAT_CLEARING}, 0),
     "laugh-male2.wav": (3, set(), 3),
     "laugh-male3.wav": (3, {Sound.COUGH}, 0),
     "scream-female.wav": (1, set(), 0),
-    "scream-male1.wav": (3, {Sound.SIGH}, 0),
+    "scream-male1.wav": (3, {Sound.GROAN}, 0),
     "scream-male2.mp3": (3, set(), 3),
     "sneeze-female.wav": (0, set(), 0),
-    "sneeze-male.wav": (0, {Sound.COUGH, Sound.GROAN, Sound.SIGH, Sound.SCREAM}, 0),
+    "sneeze-male.wav": (0, {Sound.GROAN, Sound.SCREAM}, 0),
 }
 
 
@@ -98,7 +102,7 @@ def test_more_sounds_are_found_than_by_plain_yamnet() -> None:
     assert (hits, plain, len(TABLE)) == (5, 3, 12)
     found = sum(rooms for rooms, _, _ in IN_A_ROOM.values())
     plainly = sum(rooms for _, _, rooms in IN_A_ROOM.values())
-    assert (found, plainly, ROOMS * len(IN_A_ROOM)) == (28, 12, 36)
+    assert (found, plainly, ROOMS * len(IN_A_ROOM)) == (27, 12, 36)
 
 
 @pytest.mark.parametrize("name", IN_A_ROOM)
