@@ -10,6 +10,7 @@ from analysis.evaluation import marked_text
 from analysis.evaluation.corpus import Corpus, CorpusInvalid
 from analysis.evaluation.marked_text import MarkedTextInvalid
 from analysis.redaction.spans import DataType
+from benchmarks.corpora import vocalizations
 
 
 @pytest.fixture
@@ -90,3 +91,23 @@ def test_marks_become_words_with_their_punctuation() -> None:
 def test_a_mark_that_is_wrong_is_refused_with_its_line(line: str) -> None:
     with pytest.raises(MarkedTextInvalid, match=r"file\.txt:2"):
         list(marked_text.read(f"Fine.\n{line}\n", "file.txt"))
+
+
+def test_the_two_halves_of_the_vocalizations_share_nobody_and_are_the_whole(tmp_path: Path) -> None:
+    for name in (*vocalizations.SOUNDS, *vocalizations.OTHERS):
+        (tmp_path / name).mkdir()
+        for speaker in ("0C1S", "1TCO", "06RU", "0DYI", "LAA7", "WVST"):
+            (tmp_path / name / f"{speaker}_4_8_0_27_0_0_1.wav").touch()
+
+    def listed(half: str | None = None) -> set[str]:
+        count = vocalizations.corpus(tmp_path, half)
+        items = json.loads((tmp_path / "manifest.json").read_text())["items"]
+        assert len(items) == count
+        return {item["audio"] for item in items}
+
+    tuning, held_out = (listed(half) for half in vocalizations.HALVES)
+    speakers = [{Path(audio).name.split("_")[0] for audio in half} for half in (tuning, held_out)]
+    assert tuning | held_out == listed()
+    assert not speakers[0] & speakers[1]
+    with pytest.raises(ValueError, match="sneezing"):
+        vocalizations.corpus(tmp_path / "sighing")
