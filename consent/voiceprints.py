@@ -13,6 +13,7 @@ from django.utils import timezone
 from audit import trail
 from audit.entry import Actor, ObjectKind, Reference
 from audit.events import EventName
+from consent import destruction
 from consent.gate import Permit
 from consent.inventory import Category, Target
 from consent.models import Purpose, Subject, Voiceprint
@@ -83,8 +84,8 @@ def keep(permit: Permit, subject: str, template: Template, *, actor: Actor) -> V
 
 
 def open_of(permit: Permit, subject: str) -> Enrolled | None:
-    """The person's voiceprint under the Permit's purpose; None where there is none or its term is over. Raises `BeyondPermit`,
-    vault errors."""
+    """The person's voiceprint under the Permit's purpose; None where there is none, its term is over, or it is ordered
+    destroyed. Raises `BeyondPermit`, vault errors."""
     permit.require_pair(subject, Scope.IDENTIFY)
     row = (
         Voiceprint.objects.filter(subject__project=permit.project, subject__code=subject, purpose__code=permit.purpose)
@@ -93,6 +94,10 @@ def open_of(permit: Permit, subject: str) -> Enrolled | None:
         .first()
     )
     if row is None:
+        return None
+    orders = destruction.open_orders(permit.project, permit.purpose, [subject])
+    if any(destruction.names(order, [subject], [Scope.IDENTIFY], row.made_at) for order in orders):
+        # The key may serve another purpose, and the worker has not come by yet.
         return None
     context, keys = row.sealed_in()
     values = sealing.open(context, keys, bytes(row.template))

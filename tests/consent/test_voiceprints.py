@@ -9,22 +9,33 @@ from django.utils import timezone
 
 from analysis import voice_model
 from audit.models import Event
-from consent import destruction, explaining, gate, inventory, restricting, retention, voiceprints, withdrawal
+from consent import (
+    destruction,
+    explaining,
+    gate,
+    inventory,
+    publishing,
+    restricting,
+    retention,
+    voiceprints,
+    withdrawal,
+)
 from consent.errors import BeyondPermit
 from consent.inventory import Category, Target
 from consent.models import Decision, Subject, Voiceprint
 from consent.vocabulary import (
     Action,
+    Context,
     DenialReason,
+    LawfulBasis,
     ObligationKind,
     ParticipantRole,
     RestrictionGround,
     Scope,
 )
 from consent.voiceprints import Template
-from tests.factories import ACTOR, World, make_world
+from tests.factories import ACTOR, PROCESSING, World, make_world
 from tests.people import manager
-from vault.errors import KeyShredded
 
 CUSTOMER, OTHER = 0, 1
 HERE = "DE"
@@ -72,7 +83,7 @@ APART = {
 }
 
 
-def test_with_a_voicekeptthe_person_is_isolated_and_the_other_left_out(world: World) -> None:
+def test_with_a_voiceprint_the_person_is_isolated_and_the_other_left_out(world: World) -> None:
     other = world.another_subject()
     verdict = gate.evaluate(shared(world, other, *BOTH))
     assert verdict.allowed
@@ -92,18 +103,18 @@ def test_without_recognition_in_the_same_request_nobody_is_isolated(world: World
     assert unbound(world, shared(world, world.another_subject(), Scope.TRANSCRIBE))
 
 
-def test_without_a_voicekeptnobody_is_isolated() -> None:
+def test_without_a_voiceprint_nobody_is_isolated() -> None:
     world = make_world()
     world.consent(*BOTH)
     assert unbound(world, shared(world, world.another_subject(), *BOTH))
 
 
-def test_a_voicekeptof_another_model_isolates_nobody(world: World) -> None:
+def test_a_voiceprint_of_another_model_isolates_nobody(world: World) -> None:
     enrol(world, model="0" * 64)
     assert unbound(world, shared(world, world.another_subject(), *BOTH))
 
 
-def test_a_voicekeptwhose_term_is_over_isolates_nobody_even_before_the_sweep(world: World) -> None:
+def test_a_voiceprint_whose_term_is_over_isolates_nobody_even_before_the_sweep(world: World) -> None:
     Voiceprint.objects.filter(subject=world.subject).update(expires_at=timezone.now())
     assert unbound(world, shared(world, world.another_subject(), *BOTH))
 
@@ -166,7 +177,7 @@ def test_what_the_law_denies_about_the_other_stays_a_denial_and_is_remembered(wo
     assert {d.reason for d in relabelled.denials} == {DenialReason.ROLE_RELABELLED}
 
 
-def test_two_who_consent_are_isolated_each_and_one_without_a_voicekeptis_denied(world: World) -> None:
+def test_two_who_consent_are_isolated_each_and_one_without_a_voiceprint_is_denied(world: World) -> None:
     second, third = world.another_subject(), world.another_subject()
     world.consent(*BOTH, subject=second)
     enrol(world, second)
@@ -213,7 +224,7 @@ def test_audio_is_kept_apart_only_where_one_party_decides(world: World) -> None:
         assert (world.subject.code, Scope.AUDIO_STORE) not in {(pair.subject, pair.scope) for pair in verdict.granted}
 
 
-def test_reading_what_was_told_apart_needs_the_consent_but_no_voicekeptany_more(world: World) -> None:
+def test_reading_what_was_told_apart_needs_the_consent_but_no_voiceprint_any_more(world: World) -> None:
     asked = shared(world, world.another_subject(), *BOTH)
     Voiceprint.objects.filter(subject=world.subject).delete()
     assert not gate.evaluate(asked).granted
@@ -240,7 +251,7 @@ def template_of(world: World) -> bytes | None:
     return None if enrolled is None else enrolled.template.values
 
 
-def test_a_voicekeptis_sealed_opens_under_a_permit_and_a_newer_one_takes_its_place(world: World) -> None:
+def test_a_voiceprint_is_sealed_opens_under_a_permit_and_a_newer_one_takes_its_place(world: World) -> None:
     first = Voiceprint.objects.get(subject=world.subject)
     assert b"template of a voice" not in bytes(first.template)
     assert template_of(world) == b"template of a voice"
@@ -256,15 +267,34 @@ def test_a_voicekeptis_sealed_opens_under_a_permit_and_a_newer_one_takes_its_pla
         voiceprints.keep(without, world.subject.code, Template(b"", "", "", 0.0), actor=ACTOR)
 
 
-def test_withdrawal_of_recognition_closes_the_voicekeptat_once_and_destroys_it(world: World) -> None:
+def test_withdrawal_of_recognition_closes_the_voiceprint_at_once_and_destroys_it(world: World) -> None:
     withdrawal.withdraw(world.subject, scopes=[Scope.IDENTIFY], actor=ACTOR)
     world.consent(Scope.IDENTIFY)
     # Consented to again before the worker came by: what was made before opens nothing, and isolates nobody.
     assert unbound(world, shared(world, world.another_subject(), *BOTH))
-    with pytest.raises(KeyShredded):
-        template_of(world)
+    assert template_of(world) is None
     destruction.carry_out_orders()
     assert not Voiceprint.objects.filter(subject=world.subject).exists()
+
+
+def test_a_withdrawn_voiceprint_opens_never_again_even_where_another_purpose_keeps_the_key(world: World) -> None:
+    other = publishing.create_purpose(
+        world.project,
+        name="training",
+        series=world.notice.series,
+        lawful_basis=LawfulBasis.CONSENT,
+        scopes=[Scope.IDENTIFY],
+        contexts=[Context.SUPPORT],
+        processing=PROCESSING,
+        dpia_reference="DPIA 1",
+        actor=ACTOR,
+    )
+    replace(world, purpose=other).consent(Scope.IDENTIFY)
+    withdrawal.withdraw(world.subject, scopes=[Scope.IDENTIFY], purpose=world.purpose, actor=ACTOR)
+    world.consent(Scope.IDENTIFY)
+    assert template_of(world) is None
+    enrol(world)
+    assert template_of(world) == b"template of a voice", "a new one is not what was ordered destroyed"
 
 
 def test_withdrawing_another_scope_or_another_purpose_leaves_it(world: World) -> None:
