@@ -176,7 +176,8 @@ class TranscriptionHints(models.Model):
 
 
 class Result(models.Model):
-    """What one engine found on one set of channels, sealed under the key of every participant who may be heard there."""
+    """What one engine found on one set of channels, sealed under the key of every participant whom it is about, and under those of
+    what it was made from."""
 
     view_permission: ClassVar = Permission.READ_RESULTS
     project_path: ClassVar = "analysis__recording__project"

@@ -163,7 +163,8 @@ def _work(job: _Job) -> None:
         job, watch = bound, Watch(bound)
     people, channels = job.request.participants, decoded.channels
     hearings = plan(people, len(channels), job.permit, left_out=audio.left_out, besides=audio.besides)
-    hearings += tell_apart(channels, plan_apart(people, len(channels), job.permit), job.permit, watch.checkpoint)
+    shared = plan_apart(people, len(channels), job.permit, left_out=audio.left_out)
+    hearings += tell_apart(channels, shared, job.permit, watch.checkpoint)
     recognized = recognize(channels, hearings, job.permit, _to_enrol(job), watch.checkpoint)
     hints = transcription_hints.of_job(job.held.analysis, job.recording, job.permit)
     heard = listen(channels, hearings, watch.checkpoint, hints)
@@ -176,7 +177,7 @@ def _work(job: _Job) -> None:
     try:
         watch.look(Stage.COMMITTING, 0.99)
         _commit(job, findings, recognized, audio, kept)
-    except (ConsentChanged, CancelRequested, LeaseLost):
+    except (ConsentChanged, CancelRequested, LeaseLost, KeyShredded, ProviderUnavailable):
         # Raised before the commit, so that no row names it: whoever is in it may not want it kept for another minute.
         if kept is not None:
             sealing.discard(kept.blob)
@@ -242,9 +243,11 @@ def _commit(
             if kept is not None:
                 sealing.discard(kept.blob)
             return
-        if any(not permit.allows(pair.subject, pair.scope) for pair in job.permit.granted) or not set(
-            permit.obligations
-        ) <= set(job.permit.obligations):
+        # Withdrawn and given again is another grant: what was made under the first goes with it.
+        before, now = (
+            {(pair.subject, pair.scope, pair.grant) for pair in each.granted} for each in (job.permit, permit)
+        )
+        if not before <= now or not set(permit.obligations) <= set(job.permit.obligations):
             raise ConsentChanged("consent changed before the results were committed")
         people = {p.subject.code: p for p in job.recording.participants.select_related("subject")}
         saved: list[tuple[Finding, Result]] = []
@@ -263,9 +266,9 @@ def _commit(
                 kept_audio=kept.blob.code, kept_apart=bool(kept.how.apart)
             )
             within = [person.subject for person in kept.how.people]
-            Participant.objects.filter(recording=job.recording.pk).exclude(subject__code__in=within).update(
-                in_kept_audio=False
-            )
+            declared = Participant.objects.filter(recording=job.recording.pk)
+            declared.filter(subject__code__in=within).update(in_kept_audio=True)
+            declared.exclude(subject__code__in=within).update(in_kept_audio=False)
         claiming.finish(job.held, AnalysisState.DONE, EventName.RESULTS_COMMITTED, decision=permit.decision)
         if not gate.valid_at_commit(permit):
             raise ConsentChanged("consent ends before the results would be committed")

@@ -71,16 +71,20 @@ def plan(
     return hearings
 
 
-def plan_apart(participants: Sequence[Participant], channels: int, permit: Permit) -> list[Shared]:
+def plan_apart(
+    participants: Sequence[Participant], channels: int, permit: Permit, *, left_out: Collection[str] = ()
+) -> list[Shared]:
     """What may be heard of one person alone, once their voice is told from the others' on the same channels: what the Permit allows
-    on that condition, and, where everybody there lets their voice be recognized, whose it is."""
+    on that condition, and, where everybody there lets their voice be recognized, whose it is. Nobody is looked for who was
+    `left_out` of the audio when it was kept."""
     found = []
     for people, heard in _by_people(participants, channels):
         if len(people) == 1:
             continue
-        recognized = all(permit.allows(person.subject, Scope.IDENTIFY) for person in people)
+        here = [person for person in people if person.subject not in left_out]
+        recognized = len(here) > 1 and all(permit.allows(person.subject, Scope.IDENTIFY) for person in here)
         for position, person in enumerate(participants):
-            if person not in people:
+            if person not in here:
                 continue
             scopes = frozenset(
                 pair.scope

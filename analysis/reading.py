@@ -189,6 +189,10 @@ def open_all(rows: Sequence[Result], permit: Permit) -> tuple[list[OpenedResult]
     for row in rows:
         people = _people(row)
         lineage = _lineage(row)
+        if row.made_from_id != getattr(row.made_from, "pk", None) or not all(part.subjects for part in lineage.parts()):
+            # Destroyed since the rows were found: whose consent it rests on cannot be told any more.
+            withheld.append(Withheld(row.scope, "destroyed"))
+            continue
         if not all(
             permit.allows(subject, scope)
             for part in lineage.parts()

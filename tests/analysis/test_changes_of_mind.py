@@ -279,6 +279,35 @@ def test_what_is_heard_of_audio_that_was_kept_apart_rests_on_recognition_too(
     assert not reading.read_results(again, actor=ACTOR).results
 
 
+def test_nobody_is_looked_for_in_audio_that_their_voice_was_left_out_of(world: World, talked: Conversation) -> None:
+    """The other lets their voice be recognized once only the enrolled person's stretches are kept."""
+    other = world.another_subject()
+    scopes = (*QUICK, Scope.AUDIO_STORE)
+    recording = submit(world, mixed(talked), *scopes, people=two(world, other))
+    done(recording)
+    world.consent(Scope.IDENTIFY, subject=other, covers_recorded_from=recording.recorded_at)
+    again = submission.request_analysis(recording, [Scope.IDENTIFY], actor=ACTOR)
+    pipeline.run(again.code)
+    again.refresh_from_db()
+    assert (again.state, again.error_code) == (AnalysisState.DONE, "")
+    (row,) = Result.objects.filter(analysis=again)
+    assert list(row.participants.values_list("subject", flat=True)) == [world.subject.pk]
+
+
+def test_what_was_made_under_a_consent_that_was_withdrawn_is_not_committed_under_the_next(
+    world: World, talked: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = submit(world, wav([talked.sound.astype(np.float32)]), Scope.PROSODY)
+
+    def change() -> None:
+        withdrawal.withdraw(world.subject, scopes=[Scope.PROSODY], actor=ACTOR)
+        world.consent(Scope.PROSODY, covers_recorded_from=recording.recorded_at)
+
+    states = runs(recording, monkeypatch, before_commit, change)
+    assert states == [AnalysisState.QUEUED, AnalysisState.DONE]
+    assert Result.objects.filter(analysis__recording=recording).count() == 1
+
+
 def test_a_voice_in_opposite_phase_on_two_shared_channels_is_in_neither_as_it_is_kept(
     world: World, talked: Conversation
 ) -> None:
