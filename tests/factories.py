@@ -91,6 +91,21 @@ class World:
     def another_subject(self, reference: str = "") -> Subject:
         return subjects.register(self.project, external_reference=reference, actor=ACTOR)
 
+    def under_another_purpose(self, *scopes: Scope) -> "World":
+        """The same people and notice, asked for these scopes for something else."""
+        purpose = publishing.create_purpose(
+            self.project,
+            name="training",
+            series=self.notice.series,
+            lawful_basis=LawfulBasis.CONSENT,
+            scopes=scopes,
+            contexts=[Context.SUPPORT],
+            processing=PROCESSING,
+            dpia_reference="DPIA 2026/7",
+            actor=ACTOR,
+        )
+        return replace(self, purpose=purpose)
+
     def consent(
         self,
         *scopes: Scope,

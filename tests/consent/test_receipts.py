@@ -191,36 +191,8 @@ def test_a_withdrawal_gives_a_receipt_that_says_what_was_destroyed_and_until_whe
 
 
 def test_where_a_key_serves_another_purpose_the_receipt_promises_nothing_about_backups(world: World) -> None:
-    from consent import granting, publishing
-    from consent.vocabulary import Context, EvidenceMethod, LawfulBasis
-    from tests.factories import PROCESSING
-
-    other = publishing.create_purpose(
-        world.project,
-        name="another",
-        series=world.notice.series,
-        lawful_basis=LawfulBasis.CONSENT,
-        scopes=[Scope.TRANSCRIBE],
-        contexts=[Context.SUPPORT],
-        processing=PROCESSING,
-        actor=ACTOR,
-    )
     world.consent(Scope.TRANSCRIBE)
-    granting.record_consent(
-        world.project,
-        world.subject,
-        other,
-        world.notice,
-        granting.Answer(
-            scopes=(Scope.TRANSCRIBE,),
-            given=True,
-            explicit=True,
-            given_at=timezone.now(),
-            evidence_method=EvidenceMethod.PAPER,
-            evidence_sha256=world.notice.sha256,
-        ),
-        actor=ACTOR,
-    )
+    world.under_another_purpose(Scope.TRANSCRIBE).consent(Scope.TRANSCRIBE)
     done = withdrawal.withdraw(world.subject, purpose=world.purpose, actor=ACTOR)
     destruction.carry_out(done.orders[0])
     ending = Ending.objects.get(code=done.code)

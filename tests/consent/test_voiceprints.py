@@ -14,7 +14,6 @@ from consent import (
     explaining,
     gate,
     inventory,
-    publishing,
     restricting,
     retention,
     voiceprints,
@@ -25,16 +24,14 @@ from consent.inventory import Category, Target
 from consent.models import Decision, Subject, Voiceprint
 from consent.vocabulary import (
     Action,
-    Context,
     DenialReason,
-    LawfulBasis,
     ObligationKind,
     ParticipantRole,
     RestrictionGround,
     Scope,
 )
 from consent.voiceprints import Template
-from tests.factories import ACTOR, PROCESSING, World, make_world
+from tests.factories import ACTOR, World, make_world
 from tests.people import manager
 
 CUSTOMER, OTHER = 0, 1
@@ -278,18 +275,7 @@ def test_withdrawal_of_recognition_closes_the_voiceprint_at_once_and_destroys_it
 
 
 def test_a_withdrawn_voiceprint_opens_never_again_even_where_another_purpose_keeps_the_key(world: World) -> None:
-    other = publishing.create_purpose(
-        world.project,
-        name="training",
-        series=world.notice.series,
-        lawful_basis=LawfulBasis.CONSENT,
-        scopes=[Scope.IDENTIFY],
-        contexts=[Context.SUPPORT],
-        processing=PROCESSING,
-        dpia_reference="DPIA 1",
-        actor=ACTOR,
-    )
-    replace(world, purpose=other).consent(Scope.IDENTIFY)
+    world.under_another_purpose(Scope.IDENTIFY).consent(Scope.IDENTIFY)
     withdrawal.withdraw(world.subject, scopes=[Scope.IDENTIFY], purpose=world.purpose, actor=ACTOR)
     world.consent(Scope.IDENTIFY)
     assert template_of(world) is None

@@ -8,12 +8,11 @@ import pytest
 from django.db import connections, transaction
 
 from audit.models import EventReference
-from consent import destruction, gate, granting, revealing, subjects, withdrawal
+from consent import destruction, gate, revealing, subjects, withdrawal
 from consent.errors import ConsentDenied, DuplicateSubject, InvalidRecord, NothingToWithdraw, SubjectErased
 from consent.models import Decision, DestructionOrder, Grant, Subject
-from consent.publishing import create_purpose
-from consent.vocabulary import Action, Context, EvidenceMethod, LawfulBasis, ParticipantRole, Scope
-from tests.factories import ACTOR, PROCESSING, World, make_world
+from consent.vocabulary import Action, ParticipantRole, Scope
+from tests.factories import ACTOR, World, make_world
 from vault import sealing, shredding
 from vault.context import Context as SealContext
 from vault.errors import KeyShredded
@@ -61,32 +60,8 @@ def test_consent_given_again_does_not_bring_back_what_was_withdrawn(world: World
 
 
 def test_a_scope_that_another_purpose_still_holds_keeps_its_key(world: World) -> None:
-    other = create_purpose(
-        world.project,
-        name="training",
-        series=world.notice.series,
-        lawful_basis=LawfulBasis.CONSENT,
-        scopes=[Scope.TRANSCRIBE],
-        contexts=[Context.SUPPORT],
-        processing=PROCESSING,
-        actor=ACTOR,
-    )
-    first = world.consent(Scope.TRANSCRIBE)
-    granting.record_consent(
-        world.project,
-        world.subject,
-        other,
-        world.notice,
-        granting.Answer(
-            scopes=(Scope.TRANSCRIBE,),
-            given=True,
-            explicit=True,
-            given_at=first.given_at,
-            evidence_method=EvidenceMethod.PAPER,
-            evidence_sha256=world.notice.sha256,
-        ),
-        actor=ACTOR,
-    )
+    world.consent(Scope.TRANSCRIBE)
+    world.under_another_purpose(Scope.TRANSCRIBE).consent(Scope.TRANSCRIBE)
     sealed = sealed_under(world, Scope.TRANSCRIBE)
     withdrawal.withdraw(world.subject, purpose=world.purpose, actor=ACTOR)
     shredding.carry_out_orders()
