@@ -6,10 +6,12 @@ of some material, all of which it listens to.
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +20,8 @@ from faster_whisper.audio import decode_audio
 from analysis.engines.clip import SAMPLE_RATE, Clip, Stretch, no_checkpoint
 from benchmarks.raw_whisper import LIBRIVOX, LONG_SECONDS, Spoken, joined, librivox
 from benchmarks.rounds import highest_memory
+from benchmarks.whisper_checkpoint import rebuilt
+from voxgov.environment import models_dir
 
 HUMAN: Final = LIBRIVOX.parent / "human"
 SOUNDS: Final = {
@@ -129,7 +133,6 @@ def ours(way: str) -> Callable[[Prepared], Any]:
 def faster_whisper(*, word_times: bool) -> Callable[[Prepared], str]:
     """Its default call: one window after the other, a beam of five, on the weights that ours runs, in their precision."""
     from benchmarks import raw_whisper  # noqa: PLC0415
-    from voxgov.environment import models_dir  # noqa: PLC0415
 
     model = raw_whisper.load(models_dir() / "whisper-base", threads=2)
     return lambda given: raw_whisper.transcribe(model, given.spoken.clip, word_times=word_times)
@@ -138,9 +141,6 @@ def faster_whisper(*, word_times: bool) -> Callable[[Prepared], str]:
 def transformers_pipeline() -> Callable[[Prepared], str]:
     """The library's own pipeline on the same weights in float32, as its documentation calls it: what does not fit a window is
     decoded window after window, for which it needs times. It is told the language: as called without, it repeats one word."""
-    import tempfile  # noqa: PLC0415
-    from pathlib import Path  # noqa: PLC0415
-
     import torch  # noqa: PLC0415
     from transformers import (  # noqa: PLC0415
         AutomaticSpeechRecognitionPipeline,
@@ -148,9 +148,6 @@ def transformers_pipeline() -> Callable[[Prepared], str]:
         WhisperForConditionalGeneration,
         WhisperTokenizer,
     )
-
-    from benchmarks.whisper_checkpoint import rebuilt  # noqa: PLC0415
-    from voxgov.environment import models_dir  # noqa: PLC0415
 
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as scratch:
@@ -180,7 +177,6 @@ def plain_yamnet() -> Callable[[Prepared], list[str]]:
     """The network as it was published: every 0.48 s, one threshold for every sound."""
     from analysis.engines.yamnet import Yamnet  # noqa: PLC0415
     from analysis.evaluation import plain_yamnet as plain  # noqa: PLC0415
-    from voxgov.environment import models_dir  # noqa: PLC0415
 
     network = Yamnet.load(models_dir() / "yamnet")
     return lambda given: _labels(plain.events(network, given.spoken.clip))

@@ -1,6 +1,7 @@
 """Points on a job's way at which something happens in tests: each patches the pipeline so that the act is done there."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,8 @@ from analysis.states import Stage
 
 Act = Callable[[], None]
 Point = Callable[[pytest.MonkeyPatch, Act], None]
+Original = Callable[..., Any]
+"""What is patched: it is called with whatever the pipeline gives."""
 
 
 def before_claim(patch: pytest.MonkeyPatch, act: Act) -> None:
@@ -16,20 +19,20 @@ def before_claim(patch: pytest.MonkeyPatch, act: Act) -> None:
 
 
 def while_decoding(patch: pytest.MonkeyPatch, act: Act) -> None:
-    original = audio.open_audio
+    original: Original = audio.open_audio
 
     def opening(*args: object, **kwargs: object) -> object:
         act()
-        return original(*args, **kwargs)  # type: ignore[arg-type]
+        return original(*args, **kwargs)
 
     patch.setattr(pipeline, "open_audio", opening)
 
 
 def once_told_apart(patch: pytest.MonkeyPatch, act: Act) -> None:
-    original = identifying.tell_apart
+    original: Original = identifying.tell_apart
 
     def telling(*args: object) -> object:
-        found = original(*args)  # type: ignore[arg-type]
+        found = original(*args)
         act()
         return found
 
@@ -49,21 +52,21 @@ def between_engines(patch: pytest.MonkeyPatch, act: Act) -> None:
 
 def before_keeping(patch: pytest.MonkeyPatch, act: Act) -> None:
     """It is decided how the audio is to be kept, and not yet sealed."""
-    original = keeping.keep_audio
+    original: Original = keeping.keep_audio
 
     def keep(*args: object, **kwargs: object) -> object:
         act()
-        return original(*args, **kwargs)  # type: ignore[arg-type]
+        return original(*args, **kwargs)
 
     patch.setattr(pipeline, "keep_audio", keep)
 
 
 def once_kept(patch: pytest.MonkeyPatch, act: Act) -> None:
     """The audio that is to be kept lies sealed on the disk, and nothing of it is committed."""
-    original = keeping.keep_audio
+    original: Original = keeping.keep_audio
 
     def keep(*args: object, **kwargs: object) -> object:
-        blob = original(*args, **kwargs)  # type: ignore[arg-type]
+        blob = original(*args, **kwargs)
         act()
         return blob
 
@@ -71,10 +74,10 @@ def once_kept(patch: pytest.MonkeyPatch, act: Act) -> None:
 
 
 def before_commit(patch: pytest.MonkeyPatch, act: Act) -> None:
-    original = pipeline._commit
+    original: Original = pipeline._commit
 
     def commit(*args: object) -> None:
         act()
-        original(*args)  # type: ignore[arg-type]
+        original(*args)
 
     patch.setattr(pipeline, "_commit", commit)
